@@ -1,0 +1,95 @@
+# make run and make test set up what they need; see tests/setup.sh.
+SHELL  := /bin/bash
+SERVER ?= redis-server
+PORT   ?= 6379
+DATA   ?= data
+TIME   ?= 60
+ROUNDS ?= 300
+COUNT  ?= 100000
+ARGS   ?=
+
+PY     := .venv/bin/python
+MODULE := target/release/libredis_state.so
+FAULT  := target/fault/release/libredis_state.so
+export SERVER
+
+.PHONY: help run test build build-fault lint bench bench-smoke fuzz miri clean setup \
+        test-core test-server test-matrix test-hostile test-faults test-memory
+
+help:
+	@echo 'make run           build, then start a server with the module (PORT=6379 DATA=data)'
+	@echo 'make test          every test, on one server'
+	@echo 'make lint          formatting, clippy, docs, layers'
+	@echo 'make bench         the server benchmarks; bench-smoke: the same, small'
+	@echo 'make fuzz          every fuzz target for TIME=60 seconds'
+	@echo 'make test-matrix   the integration tests on every supported server'
+	@echo 'make test-hostile  COUNT=100000 damaged payloads    make test-faults  ROUNDS=300 kills'
+	@echo 'make test-memory   integration tests under valgrind  make miri         core tests under Miri'
+	@echo 'make build         the module alone                  make clean        all of it away'
+	@echo 'SERVER=/path/to/redis-server picks another server for run, test and bench'
+
+setup:
+	@tests/setup.sh test
+
+build:
+	cargo build --release
+
+build-fault:
+	cargo build --release --features fault-injection --target-dir target/fault
+
+run:
+	@tests/setup.sh run
+	@$(MAKE) --no-print-directory build
+	@PORT=$(PORT) DATA=$(DATA) tests/run-server.sh $(MODULE)
+
+test: setup
+	@$(MAKE) --no-print-directory test-core build build-fault
+	@$(MAKE) --no-print-directory test-server
+
+test-core:
+	cargo test --workspace
+
+test-server:
+	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) $(PY) -m pytest tests $(ARGS)
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features fault-injection -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items
+	@! cargo tree -p redis-state-core --edges normal,build | grep -i redis-module \
+	    || { echo 'lint: the core must not depend on redis-module'; exit 1; }
+
+bench: setup build
+	$(PY) benches/server/bench.py
+
+bench-smoke: setup build
+	$(PY) benches/server/bench.py --smoke
+
+fuzz:
+	@tests/setup.sh fuzz
+	fuzz/run.sh $(TIME)
+
+test-matrix:
+	@tests/setup.sh matrix
+	@$(MAKE) --no-print-directory build build-fault
+	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) tests/matrix.sh $(ARGS)
+
+test-hostile: setup build
+	MODULE=$(MODULE) HOSTILE_COUNT=$(COUNT) $(PY) -m pytest tests/hostile $(ARGS)
+
+test-faults: setup build
+	MODULE=$(MODULE) FAULT_ROUNDS=$(ROUNDS) $(PY) -m pytest tests/faults $(ARGS)
+
+test-memory:
+	@tests/setup.sh memory
+	@$(MAKE) --no-print-directory build
+	MODULE=$(MODULE) tests/memory.sh $(ARGS)
+
+miri:
+	tests/miri.sh
+
+clean:
+	cargo clean
+	rm -rf .venv .pytest_cache
+	find tests benches -name __pycache__ -type d -prune -exec rm -rf {} +

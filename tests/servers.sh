@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Other releases of the servers, out of Debian's archive, kept in a cache and run without chroot:
+# the release's own dynamic loader starts its own server with its own libraries, so a server is one
+# script that can be called from anywhere, by anyone.
+#
+#   tests/servers.sh            make what is missing, print the path of every server, one a line
+#   tests/servers.sh --cached trixie    print the servers of one release if they are there already
+set -euo pipefail
+
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/redis-state-machine
+RELEASES=(trixie sid)
+SERVERS=(redis-server valkey-server)
+
+say() { printf 'servers: %s\n' "$*" >&2; }
+complete() { [ -e "$CACHE/$1/usr/bin/${SERVERS[0]}" ] && [ -e "$CACHE/$1/usr/bin/${SERVERS[1]}" ]; }
+
+# Built under another name and renamed when it is whole, so that an interrupted run leaves no ruin
+# that the next one would take for a release.
+make_release() {
+    local release=$1 building
+    if [ "$(id -u)" != 0 ]; then
+        say "$release isn't in $CACHE, and debootstrap needs root to put it there: run this once as root"
+        return 1
+    fi
+    mkdir -p "$CACHE"
+    building=$(mktemp -d "$CACHE/.building-$release.XXXXXX")
+    say "debootstrap $release into $CACHE (half a minute)"
+    if ! debootstrap --variant=minbase --include=redis-server,valkey-server "$release" "$building" >"$building.log" 2>&1; then
+        say "$release could not be had: $(tail -n 1 "$building.log")"
+        rm -rf --one-file-system "$building" "$building.log"
+        return 1
+    fi
+    rm -f "$building.log"
+    chmod 755 "$building"
+    rm -rf --one-file-system "${CACHE:?}/$release"
+    mv "$building" "$CACHE/$release"
+}
+
+loader_of() {
+    local loader
+    for loader in "$1"/lib64/ld-linux-*.so.* "$1"/lib/ld-linux-*.so.*; do
+        [ -e "$loader" ] && { echo "$loader"; return; }
+    done
+    return 1
+}
+
+# argv[0] is the script itself: the server starts it again for DEBUG RESTART, and decides by its
+# name whether it is to be the server or one of the checkers.
+write_script() {
+    local root=$1 server=$2 script=$3 loader libraries
+    loader=$(loader_of "$root")
+    libraries=$(printf '%s:' "$root"/usr/lib/*-linux-gnu)
+    cat >"$script.new" <<TEXT
+#!/bin/sh
+exec "$loader" --argv0 "\$0" --library-path "$libraries" "$root/usr/bin/$server" "\$@"
+TEXT
+    chmod 755 "$script.new"
+    mv -f "$script.new" "$script"
+}
+
+print_servers() {
+    local release=$1 server script
+    for server in "${SERVERS[@]}"; do
+        script=$CACHE/$release-$server
+        write_script "$CACHE/$release" "$server" "$script"
+        "$script" --version >/dev/null || { say "$script doesn't run here"; return 1; }
+        echo "$script"
+    done
+}
+
+if [ "${1:-}" = --cached ]; then
+    complete "$2" && print_servers "$2"
+    exit 0
+fi
+for release in "${RELEASES[@]}"; do
+    if complete "$release" || make_release "$release"; then
+        print_servers "$release"
+    elif [ "$release" = trixie ]; then
+        exit 1
+    else
+        say "going on without $release"
+    fi
+done
