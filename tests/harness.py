@@ -1,0 +1,426 @@
+"""Real servers for the tests: each on a port and in a folder of its own, gone when the test ends.
+
+    SERVER   the server to test: a name on the path, or a path (default redis-server);
+             tests/servers.sh makes one script for every release that is tested
+    MODULE   the module to load (default target/release/libredis_state.so)
+    FAULT_MODULE    the same, built with fault injection
+    SLOWDOWN        by how much every wait is stretched (a server under valgrind: 30)
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import redis
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVER = os.environ.get("SERVER", "redis-server")
+MODULE = Path(os.environ.get("MODULE", ROOT / "target/release/libredis_state.so")).resolve()
+FAULT_MODULE = Path(
+    os.environ.get("FAULT_MODULE", ROOT / "target/fault/release/libredis_state.so")
+).resolve()
+SLOWDOWN = float(os.environ.get("SLOWDOWN", "1"))
+
+# What a server writes when it dies of itself; 'panicked at' is Rust's own line on standard error.
+CRASH = re.compile(
+    rb"crashed by signal|BUG REPORT START|ASSERTION FAILED|Guru Meditation|panicked at"
+    rb"|AddressSanitizer|memory allocation of"
+)
+
+
+class ServerCrashed(AssertionError):
+    """A server ended, or wrote a crash report, where the test wanted it alive."""
+
+
+def wait_until(condition, what, timeout=20.0, pause=0.01):
+    """Calls `condition` until it returns something true, and returns that."""
+    end = time.monotonic() + timeout * SLOWDOWN
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {timeout * SLOWDOWN:.0f} s in vain for: {what}")
+        time.sleep(pause)
+
+
+_given_ports = set()
+
+
+def free_port():
+    """A port that nobody listens on, and whose cluster bus port (10000 above) is free as well."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port > 55000 or port in _given_ports:
+            port = 20000 + (port * 7919) % 30000
+        if port in _given_ports or not (_can_bind(port) and _can_bind(port + 10000)):
+            continue
+        _given_ports.add(port)
+        return port
+
+
+def _can_bind(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _die_with_parent():
+    """So that a killed test run leaves no server behind (Linux only; elsewhere the fixtures do it)."""
+    try:
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        pass
+
+
+def server_version():
+    """('redis' or 'valkey', (major, minor, patch)) of the server under test."""
+    text = subprocess.run([SERVER, "--version"], capture_output=True, text=True, check=True).stdout
+    name = "valkey" if text.lower().startswith("valkey") else "redis"
+    return name, tuple(int(n) for n in re.search(r"v=(\d+)\.(\d+)\.(\d+)", text).groups())
+
+
+# ---- one server -------------------------------------------------------------------------------
+
+
+class Server:
+    """One server process with its folder, its log and its configuration file.
+
+    `config` is a list of lines for the configuration file, or a dict of them. The module is loaded
+    from there too, so that CONFIG REWRITE and a restart see what a user's server would see.
+    """
+
+    def __init__(self, config=(), module=MODULE, module_args="", allow_panics=False):
+        self.folder = Path(tempfile.mkdtemp(prefix="redisstate-"))
+        self.port = free_port()
+        self.allow_panics = allow_panics
+        self.process = None
+        self.expected_to_end = False
+        lines = [f"{k} {v}" for k, v in config.items()] if isinstance(config, dict) else list(config)
+        self._write_config(lines, module, module_args)
+
+    def _write_config(self, lines, module, module_args):
+        text = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            'save ""',
+            "enable-debug-command yes",
+            "enable-module-command yes",
+            "repl-diskless-sync-delay 0",
+            "propagation-error-behavior panic",
+        ]
+        if module is not None:
+            text.append(f"loadmodule {module} {module_args}".rstrip())
+        self.config_file.write_text("\n".join(text + lines) + "\n")
+
+    @property
+    def config_file(self):
+        return self.folder / "server.conf"
+
+    @property
+    def log_file(self):
+        return self.folder / "server.log"
+
+    def log(self):
+        return self.log_file.read_bytes() if self.log_file.exists() else b""
+
+    # -- life ------------------------------------------------------------------------------
+
+    def start(self, wait=True):
+        self.expected_to_end = False
+        in_main = threading.current_thread() is threading.main_thread()
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(
+                [SERVER, str(self.config_file)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if in_main else None,
+            )
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        wait_until(self._answers, f"a server on port {self.port} to answer")
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise ServerCrashed(f"the server ended while starting:\n{self._log_tail()}")
+        try:
+            with self.client() as client:
+                return client.ping()
+        except redis.exceptions.BusyLoadingError:
+            return False
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+            return False
+
+    def fails_to_start(self):
+        """Starts it, waits for it to give up, and returns its log."""
+        self.start(wait=False)
+        self.expected_to_end = True
+        wait_until(lambda: self.process.poll() is not None, "the server to refuse to start")
+        return self.log()
+
+    def kill(self):
+        """kill -9, as the out-of-memory killer does it."""
+        self.expected_to_end = True
+        self._signal_group(signal.SIGKILL)
+        self.process.wait()
+
+    def shutdown(self, save=None):
+        """SHUTDOWN, with SAVE or NOSAVE if said."""
+        self.expected_to_end = True
+        with self.client() as client:
+            try:
+                client.execute_command("SHUTDOWN", *([save] if save else []))
+            except redis.exceptions.ConnectionError:
+                pass
+        self.process.wait(60 * SLOWDOWN)
+
+    def restart(self, save=None):
+        self.shutdown(save)
+        return self.start()
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def check(self):
+        """Raises ServerCrashed if the server is dead, or wrote what dying servers write."""
+        log = self.log()
+        found = CRASH.search(log)
+        if found and not (self.allow_panics and found.group() == b"panicked at"):
+            raise ServerCrashed(f"crash report of {SERVER}:\n{self._log_tail(found.start())}")
+        if self.process and not self.alive() and not self.expected_to_end:
+            raise ServerCrashed(f"exit code {self.process.returncode}:\n{self._log_tail()}")
+
+    def close(self, check=True):
+        """Ends the server and removes its folder; says if it had crashed."""
+        try:
+            if check:
+                self.check()
+        finally:
+            if self.process:
+                self._signal_group(signal.SIGKILL)
+                self.process.wait()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _signal_group(self, number):
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def _log_tail(self, start=None):
+        log = self.log()
+        part = log[start : start + 6000] if start is not None else log[-6000:]
+        return part.decode(errors="replace")
+
+    # -- talking to it ---------------------------------------------------------------------
+
+    def client(self, protocol=2, **more):
+        # One attempt: a retried write would hide a lost reply.
+        more.setdefault("socket_timeout", 60 * SLOWDOWN)
+        return redis.Redis(
+            port=self.port,
+            protocol=protocol,
+            retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+            driver_info=None,
+            **more,
+        )
+
+    def wire(self):
+        return Wire(self.port)
+
+    def info(self, section="everything"):
+        with self.client() as client:
+            return client.info(section)
+
+    def run(self, *command):
+        with self.client() as client:
+            return client.execute_command(*command)
+
+
+# ---- exact bytes ------------------------------------------------------------------------------
+
+
+def encode(*args):
+    """A command as RESP; strings are sent as UTF-8."""
+    out = [b"*%d\r\n" % len(args)]
+    for arg in args:
+        data = arg if isinstance(arg, bytes) else str(arg).encode()
+        out.append(b"$%d\r\n%s\r\n" % (len(data), data))
+    return b"".join(out)
+
+
+class Wire:
+    """A connection that shows the bytes of a reply as they came."""
+
+    AGGREGATES = {b"*": 1, b"~": 1, b">": 1, b"%": 2, b"|": 2}
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60 * SLOWDOWN)
+        self.stream = self.socket.makefile("rb")
+
+    def __call__(self, *args):
+        """Sends one command and returns the whole reply, undecoded."""
+        self.send(encode(*args))
+        return self.reply()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def reply(self):
+        line = self.stream.readline()
+        if not line:
+            raise ServerCrashed("the server closed the connection")
+        kind = line[:1]
+        if kind in (b"$", b"=", b"!"):
+            length = int(line[1:])
+            return line if length < 0 else line + self.stream.read(length + 2)
+        if kind in self.AGGREGATES:
+            count = int(line[1:])
+            parts = [self.reply() for _ in range(max(count, 0) * self.AGGREGATES[kind])]
+            return line + b"".join(parts)
+        return line
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def bulk(data):
+    """The reply that is one bulk string."""
+    data = data if isinstance(data, bytes) else data.encode()
+    return b"$%d\r\n%s\r\n" % (len(data), data)
+
+
+def array(*items):
+    """The reply that is an array of bulk strings."""
+    return b"*%d\r\n" % len(items) + b"".join(bulk(item) for item in items)
+
+
+OK = b"+OK\r\n"
+NIL = b"$-1\r\n"
+NIL3 = b"_\r\n"
+
+
+# ---- several servers --------------------------------------------------------------------------
+
+
+class Pool:
+    """The servers of one test (or of one module of tests), ended together."""
+
+    def __init__(self):
+        self.servers = []
+
+    def start(self, *args, **kwargs):
+        return self.prepare(*args, **kwargs).start()
+
+    def prepare(self, *args, **kwargs):
+        """A server with its folder and configuration, not yet started."""
+        server = Server(*args, **kwargs)
+        self.servers.append(server)
+        return server
+
+    def close(self):
+        problems = []
+        for server in self.servers:
+            try:
+                server.close()
+            except ServerCrashed as crash:
+                problems.append(str(crash))
+        self.servers = []
+        if problems:
+            raise ServerCrashed("\n\n".join(problems))
+
+    # -- replication -----------------------------------------------------------------------
+
+    def pair(self, primary_config=(), replica_config=(), **kwargs):
+        primary = self.start(primary_config, **kwargs)
+        replica = self.start(replica_config, **kwargs)
+        follow(replica, primary)
+        return primary, replica
+
+    # -- cluster ---------------------------------------------------------------------------
+
+    def cluster(self, nodes=3, config=(), **kwargs):
+        """A cluster of primaries that share the 16,384 slots, once each of them knows it."""
+        lines = ["cluster-enabled yes", "cluster-node-timeout 5000", *config]
+        servers = [self.start(lines, **kwargs) for _ in range(nodes)]
+        step = 16384 // nodes
+        for i, server in enumerate(servers):
+            last = 16383 if i == nodes - 1 else (i + 1) * step - 1
+            server.run("CLUSTER ADDSLOTSRANGE", i * step, last)
+            server.run("CLUSTER SET-CONFIG-EPOCH", i + 1)
+        for server in servers[1:]:
+            servers[0].run("CLUSTER MEET", "127.0.0.1", server.port)
+        for server in servers:
+            wait_until(lambda: _cluster_ok(server, nodes), "the cluster to be whole", timeout=60)
+        return servers
+
+
+def _cluster_ok(server, nodes):
+    with server.client() as client:
+        info = client.execute_command("CLUSTER INFO")
+    if isinstance(info, bytes):
+        text = info.decode()
+        info = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == nodes
+
+
+def follow(replica, primary):
+    replica.run("REPLICAOF", "127.0.0.1", primary.port)
+    in_sync(primary, replica)
+
+
+def in_sync(primary, replica, timeout=60):
+    """Waits until the replica has applied every byte that the primary has written by now."""
+    offset = primary.info("replication")["master_repl_offset"]
+
+    def caught_up():
+        replica.check()
+        now = replica.info("replication")
+        return now.get("master_link_status") == "up" and now["slave_repl_offset"] >= offset
+
+    wait_until(caught_up, f"the replica to reach offset {offset}", timeout)
+
+
+# ---- what is stored ---------------------------------------------------------------------------
+
+
+def digest(server):
+    """DEBUG DIGEST: one hash over every key, value and expiry of the server."""
+    return server.run("DEBUG", "DIGEST")
+
+
+def value_digests(server, keys):
+    keys = list(keys)
+    return dict(zip(keys, server.run("DEBUG", "DIGEST-VALUE", *keys))) if keys else {}
+
+
+def aof_files(server):
+    return sorted((server.folder / "appendonlydir").glob("*"))
