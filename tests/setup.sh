@@ -119,7 +119,7 @@ need_rust() {
     # A Rust that somebody chose is not replaced; one that isn't there at all may be brought by apt.
     if [ "$found" = none ] && may_install && apt_rust && has_rust; then return 0; fi
     say "Rust $RUST_MIN or newer is needed, with cargo (found: $found)"
-    say "install it with rustup (https://rustup.rs), or from Debian: 'apt-get install cargo rustc' on 13, 'cargo-web rustc-web' on 12"
+    say "install it with rustup (https://rustup.rs), or with: apt-get install rustc-web cargo-web   (Debian 12)"
     exit 1
 }
 

@@ -1,0 +1,154 @@
+"""Documents that are refused: an error that names the place, and the stored machine untouched."""
+
+import json
+
+import pytest
+
+from documents import ORDER, order
+from harness import OK, bulk, wait_until
+
+REFUSED = {
+    # what is wrong: (document, words that the error must have)
+    "empty": (b"", []),
+    "not json": (b"hello", []),
+    "cut": (b'{"initial":"a","map":{"a":["b"', []),
+    "two documents": (b'{"initial":"a","map":{}}{"initial":"a","map":{}}', []),
+    "rubbish behind": (b'{"initial":"a","map":{}} x', []),
+    "trailing comma": (b'{"initial":"a","map":{},}', []),
+    "an array": (b"[]", ["expected an object"]),
+    "a string": (b'"a"', ["expected an object"]),
+    "a number": (b"7", ["expected an object"]),
+    "null": (b"null", ["expected an object"]),
+    "nul byte": (b'{"initial":"a","map":{"a":["b\0c"]}}', []),
+    "raw newline in a name": (b'{"initial":"a","map":{"a":["b\nc"]}}', []),
+    "byte order mark": (b'\xef\xbb\xbf{"initial":"a","map":{}}', []),
+    "no initial": (b'{"map":{}}', ["initial"]),
+    "no map": (b'{"initial":"a"}', ["map"]),
+    "nothing": (b"{}", ["map"]),
+    "initial not a string": (b'{"initial":7,"map":{}}', ["initial: expected a string, found 7"]),
+    "initial null": (b'{"initial":null,"map":{}}', ["initial: expected a string, found null"]),
+    "current not a string": (b'{"initial":"a","map":{},"current":true}', ["current: expected a string, found true"]),
+    "reason not a string": (b'{"initial":"a","map":{},"reason":[]}', ["reason: expected a string, found an array"]),
+    "map not an object": (b'{"initial":"a","map":[]}', ["map: expected an object, found an array"]),
+    "map a string": (b'{"initial":"a","map":"x"}', ["map: expected an object"]),
+    "targets not an array": (b'{"initial":"a","map":{"a":"b"}}', ["map.a: expected an array"]),
+    "targets an object": (b'{"initial":"a","map":{"a":{}}}', ["map.a: expected an array, found an object"]),
+    "target a number": (b'{"initial":"a","map":{"bar":["b",7]}}', ["invalid machine: map.bar[1]: expected a string, found 7"]),
+    "target an array": (b'{"initial":"a","map":{"a":[["b"]]}}', ["map.a[0]: expected a string, found an array"]),
+    "target null": (b'{"initial":"a","map":{"a":["b","c",null]}}', ["map.a[2]: expected a string, found null"]),
+    "unknown field": (b'{"initial":"a","map":{},"states":[]}', ["states"]),
+    "misspelt field": (b'{"initial":"a","map":{},"Current":"a"}', ["Current"]),
+    "field twice": (b'{"initial":"a","map":{},"initial":"b"}', ["initial"]),
+    "map twice": (b'{"initial":"a","map":{},"map":{}}', ["map"]),
+    "state twice": (b'{"initial":"a","map":{"a":["b"],"c":[],"a":["c"]}}', ["map", "a"]),
+    "state twice, once escaped": (b'{"initial":"a","map":{"a":["b"],"\\u0061":["c"]}}', ["map", "a"]),
+    "lone high surrogate": (b'{"initial":"a","map":{"a":["\\ud800"]}}', []),
+    "lone low surrogate": (b'{"initial":"a","map":{"a":["\\udc00x"]}}', []),
+    "surrogates reversed": (b'{"initial":"a","map":{"a":["\\udc00\\ud800"]}}', []),
+    "invalid utf-8": (b'{"initial":"a","map":{"a":["\xff"]}}', []),
+    "overlong utf-8": (b'{"initial":"a","map":{"a":["\xc0\xaf"]}}', []),
+    "utf-8 surrogate": (b'{"initial":"a","map":{"a":["\xed\xa0\x80"]}}', []),
+    "cut utf-8": (b'{"initial":"a","map":{"a":["\xe2\x82"]}}', []),
+    "bad escape": (b'{"initial":"a","map":{"a":["\\x41"]}}', []),
+    "short escape": (b'{"initial":"a","map":{"a":["\\u12"]}}', []),
+    "utf-16": ('{"initial":"a","map":{}}'.encode("utf-16-le"), []),
+    "nan": (b'{"initial":NaN,"map":{}}', []),
+    "comment": (b'{"initial":"a",/* c */"map":{}}', []),
+    "single quotes": (b"{'initial':'a','map':{}}", []),
+    "huge number": (b'{"initial":' + b"9" * 400 + b',"map":{}}', []),
+}
+
+
+@pytest.fixture
+def sm(wire):
+    assert wire("SM.SET", "m", ORDER) == OK
+    assert wire("SM.MUTATE", "m", "boo", "kept") == OK
+    return wire
+
+
+def refuse(sm, text):
+    """The error of a refused document, having seen that the stored machine stayed as it was."""
+    reply = sm("SM.SET", "m", text)
+    assert reply.startswith(b"-ERR invalid machine: "), reply
+    assert reply.count(b"\r\n") == 1
+    assert len(reply) < 1000, "an error is a line to be read, however large the document"
+    assert sm("SM.GET", "m") == bulk(order("boo", "kept"))
+    assert sm("SM.SET", "new", text) == reply
+    assert sm("EXISTS", "new") == b":0\r\n"
+    return reply
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused(sm, what):
+    text, words = REFUSED[what]
+    reply = refuse(sm, text).decode()
+    for word in words:
+        assert word in reply
+
+
+def deep(levels):
+    return b'{"initial":"a","map":' + b'{"a":' * levels + b"[]" + b"}" * levels + b"}"
+
+
+@pytest.mark.parametrize("levels", [2, 100, 10_000, 1_000_000])
+def test_deep_objects(sm, levels):
+    refuse(sm, deep(levels))
+
+
+@pytest.mark.parametrize("levels", [100, 10_000, 1_000_000])
+@pytest.mark.parametrize("text", [b"[" , b'{"map":', b'{"initial":"a","map":{"a":['])
+def test_deep_and_unclosed(sm, text, levels):
+    refuse(sm, text * levels)
+
+
+def test_a_document_over_the_limit_says_which_limit(sm):
+    limit = 16 * 1024 * 1024
+    text = b'{"initial":"a","map":{}}' + b" " * limit
+    reply = refuse(sm, text)
+    assert b"document is %d bytes, over the limit of %d" % (len(text), limit) in reply
+    assert b"redisstate.max-document-bytes" in reply
+
+
+def test_more_states_than_the_limit(sm):
+    text = json.dumps({"initial": "0", "map": {str(i): [] for i in range(100_001)}})
+    assert b"redisstate.max-states" in refuse(sm, text)
+
+
+def test_more_transitions_than_the_limit(sm):
+    text = json.dumps({"initial": "a", "map": {"a": ["a"] * 1_000_001}})
+    assert b"redisstate.max-transitions" in refuse(sm, text)
+
+
+def test_a_longer_reason_than_the_limit(sm):
+    reply = sm("SM.MUTATE", "m", "blee", "x" * 65_537)
+    assert reply.startswith(b"-ERR ") and b"redisstate.max-reason-bytes" in reply
+    assert sm("SM.GET", "m") == bulk(order("boo", "kept"))
+    assert sm("SM.MUTATE", "m", "blee", "x" * 65_536) == OK
+
+
+def test_at_the_limits_it_is_accepted(wire):
+    many = {str(i): [] for i in range(100_000)}
+    assert wire("SM.SET", "states", json.dumps({"initial": "0", "map": many})) == OK
+    wide = {"a": ["a"] * 1_000_000}
+    assert wire("SM.SET", "transitions", json.dumps({"initial": "a", "map": wide})) == OK
+    assert wire("SM.MUTATE", "transitions", "a") == OK
+
+
+@pytest.mark.parametrize("size", [1_000, 100_000, 4_000_000])
+def test_one_long_name(wire, size):
+    text = json.dumps({"initial": "a", "map": {"a": ["x" * size]}})
+    assert wire("SM.SET", "m", text) == OK
+    assert wire("SM.MUTATE", "m", "x" * size) == OK
+    assert wire("SM.STATE", "m") == b"*1\r\n" + bulk("x" * size)
+
+
+def test_refused_documents_leave_no_memory_behind(db):
+    """A hundred refused documents of 8 MB each must not add up."""
+    text = b'{"initial":"a","map":{"a":[' + b'"bbbbbbbb",' * 700_000 + b"7]}}"
+    used = lambda: db.info("memory")["used_memory"]
+    refuse_once = lambda: pytest.raises(Exception, db.execute_command, "SM.SET", "m", text)
+    refuse_once()
+    before = used()
+    for _ in range(100):
+        refuse_once()
+    wait_until(lambda: used() < before + 20_000_000, "the memory of refused documents to be free")

@@ -1,0 +1,100 @@
+"""Edge mode answers as the published image of the old module does, and documented mode does not."""
+
+import pytest
+
+from documents import ORDER
+from harness import NIL, OK, array, bulk
+
+BLANK = '{"current":"","map":{},"initial":"","reason":""}'
+REFUSED = b"-Invaild state transition\r\n"
+UNKNOWN_OPTION = b"-Invaild command option\r\n"
+
+
+@pytest.fixture
+def sm(edge):
+    with edge.server.wire() as wire:
+        assert wire("SM.SET", "m", ORDER) == OK
+        yield wire
+
+
+def document(current, reason=""):
+    return bulk(
+        '{"current":"%s","map":{"bar":["blee","boo"],"boo":["blee"]},"initial":"bar","reason":"%s"}'
+        % (current, reason)
+    )
+
+
+def test_the_mode_is_on(edge):
+    assert edge.config_get("redisstate.compat") == {b"redisstate.compat": b"edge"}
+
+
+def test_reason_is_always_written(sm):
+    assert sm("SM.TEMPLATE") == bulk(BLANK)
+    assert sm("SM.CREATE", "blank") == OK
+    assert sm("SM.GET", "blank") == bulk(BLANK)
+    assert sm("SM.GET", "m") == document("bar")
+    assert sm("SM.MUTATE", "m", "boo", "because") == OK
+    assert sm("SM.GET", "m") == document("boo", "because")
+
+
+def test_a_refused_move_is_an_error(sm):
+    assert sm("SM.MUTATE", "m", "bar") == REFUSED
+    assert sm("SM.MUTATE", "m", "nowhere") == REFUSED
+    assert sm("SM.MUTATE", "m", "nowhere", "why", "FORCE") == REFUSED
+    assert sm("SM.GET", "m") == document("bar")
+
+
+def test_a_target_must_be_a_key_of_the_map(sm):
+    assert sm("SM.MUTATE", "m", "blee") == REFUSED
+    assert sm("SM.MUTATE", "m", "blee", "why", "FORCE") == REFUSED
+    assert sm("SM.MUTATE", "m", "boo") == OK
+    assert sm("SM.MUTATE", "m", "bar", "", "FORCE") == OK
+
+
+@pytest.mark.parametrize(
+    "command", [("SM.GET", "m", "X"), ("SM.STATE", "m", "X"), ("SM.MUTATE", "m", "boo", "", "X")]
+)
+def test_an_unknown_option(sm, command):
+    assert sm(*command) == UNKNOWN_OPTION
+    assert sm("SM.GET", "m") == document("bar")
+
+
+def test_a_move_without_reason_leaves_the_old_one(sm):
+    assert sm("SM.MUTATE", "m", "boo", "because") == OK
+    assert sm("SM.MUTATE", "m", "bar", "back", "FORCE") == OK
+    assert sm("SM.MUTATE", "m", "boo") == OK
+    assert sm("SM.GET", "m") == document("boo", "back")
+    assert sm("SM.RESET", "m") == OK
+    assert sm("SM.GET", "m") == document("bar", "back")
+
+
+def test_unknown_fields_are_ignored(sm):
+    text = '{"name":"n","initial":"a","states":{"x":[1,{"y":null}]},"map":{"a":["a"]},"v":2}'
+    assert sm("SM.SET", "other", text) == OK
+    assert sm("SM.GET", "other") == bulk('{"current":"a","map":{"a":["a"]},"initial":"a","reason":""}')
+
+
+def test_other_errors_stay(sm):
+    assert sm("SM.SET", "m", '{"initial":"a","map":{"a":[7]}}').startswith(b"-ERR invalid machine: ")
+    assert sm("SM.GET", "m") == document("bar")
+
+
+def test_missing_keys_are_nil(sm):
+    for command in ("SM.GET none", "SM.MUTATE none a", "SM.RESET none"):
+        assert sm(*command.split()) == NIL
+
+
+def test_states(sm):
+    assert sm("SM.STATE", "m") == array("bar")
+    assert sm("SM.STATE", "m", "LIST") == array("bar", "boo")
+
+
+def test_the_mode_can_be_changed_while_it_runs(server):
+    with server.wire() as sm:
+        assert sm("SM.SET", "m", ORDER) == OK
+        assert sm("SM.MUTATE", "m", "nowhere") == NIL
+        assert sm("CONFIG", "SET", "redisstate.compat", "edge") == OK
+        assert sm("SM.MUTATE", "m", "nowhere") == REFUSED
+        assert sm("CONFIG", "SET", "redisstate.compat", "documented") == OK
+        assert sm("SM.MUTATE", "m", "nowhere") == NIL
+        assert sm("CONFIG", "SET", "redisstate.compat", "neither").startswith(b"-ERR ")

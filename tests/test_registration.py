@@ -1,0 +1,186 @@
+"""What the server knows of the commands: all of it must be what commands.json says."""
+
+import json
+
+import pytest
+
+from documents import ORDER
+from harness import ROOT, array
+
+COMMANDS = ["SM.TEMPLATE", "SM.SET", "SM.CREATE", "SM.GET", "SM.STATE", "SM.MUTATE", "SM.RESET"]
+READS = {"SM.GET", "SM.STATE"}
+WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
+DENY_OOM = {"SM.SET", "SM.CREATE"}
+# The number of arguments with the command itself; negative: at least so many.
+ARITY = {
+    "SM.TEMPLATE": 1,
+    "SM.SET": -3,
+    "SM.CREATE": 2,
+    "SM.GET": -2,
+    "SM.STATE": -2,
+    "SM.MUTATE": -3,
+    "SM.RESET": 2,
+}
+
+
+def info(db, command):
+    """COMMAND INFO as the server sends it: name, arity, flags, first, last, step, …, key specs."""
+    with db.server.wire() as wire:
+        assert wire("COMMAND", "INFO", command) != b"*1\r\n*-1\r\n", f"{command} is not there"
+    with db.server.client() as client:
+        client.response_callbacks.clear()
+        return client.execute_command("COMMAND", "INFO", command)[0]
+
+
+def flags(db, command):
+    return {flag.decode() for flag in info(db, command)[2]}
+
+
+def test_module_is_loaded(db):
+    modules = [dict(zip(m[::2], m[1::2])) if isinstance(m, list) else m for m in db.module_list()]
+    names = [m.get(b"name", m.get("name")) for m in modules]
+    assert names == [b"redisstate"] or names == ["redisstate"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_arity(db, command):
+    assert info(db, command)[1] == ARITY[command]
+
+
+@pytest.mark.parametrize("command", sorted(READS | {"SM.TEMPLATE"}))
+def test_reads_are_readonly(db, command):
+    assert "write" not in flags(db, command)
+    if command in READS:
+        assert "readonly" in flags(db, command)
+
+
+@pytest.mark.parametrize("command", sorted(WRITES))
+def test_writes_are_writes(db, command):
+    assert "write" in flags(db, command) and "readonly" not in flags(db, command)
+    assert ("denyoom" in flags(db, command)) or command not in DENY_OOM
+
+
+@pytest.mark.parametrize("command", sorted(READS | WRITES))
+def test_first_key(db, command):
+    assert list(info(db, command)[3:6]) == [1, 1, 1]
+
+
+def test_template_has_no_key(db):
+    assert list(info(db, "SM.TEMPLATE")[3:6]) == [0, 0, 0]
+
+
+ARGUMENTS = {
+    "SM.SET": ["k", "{}"],
+    "SM.CREATE": ["k"],
+    "SM.GET": ["k"],
+    "SM.STATE": ["k"],
+    "SM.MUTATE": ["k", "s"],
+    "SM.RESET": ["k"],
+}
+
+
+@pytest.mark.parametrize("command", ARGUMENTS)
+def test_getkeys(wire, command):
+    assert wire("COMMAND", "GETKEYS", command, *ARGUMENTS[command]) == array("k")
+
+
+@pytest.mark.parametrize("command", ARGUMENTS)
+def test_getkeysandflags(db, command):
+    ((key, key_flags),) = db.execute_command(
+        "COMMAND", "GETKEYSANDFLAGS", command, *ARGUMENTS[command]
+    )
+    assert key == b"k"
+    access = {b"RO"} if command in READS else {b"RW", b"OW"}
+    assert access & set(key_flags), key_flags
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_metadata_file_says_the_same(db, command):
+    """The file is the source; this fails when it was edited without the module being built anew."""
+    entry = metadata(command)
+    assert entry["arity"] == info(db, command)[1]
+    assert {"readonly", "write"} & set(map(str.lower, entry["flags"])) <= flags(db, command)
+
+
+def metadata(command):
+    data = json.loads((ROOT / "commands.json").read_text())
+    entries = data.get("commands", data)
+    if isinstance(entries, dict):
+        return entries[command]
+    return next(entry for entry in entries if entry["name"].upper() == command)
+
+
+WRONG_COUNTS = [
+    ("SM.TEMPLATE", "x"),
+    ("SM.SET",),
+    ("SM.SET", "k"),
+    ("SM.SET", "k", ORDER, "c", "more"),
+    ("SM.CREATE",),
+    ("SM.CREATE", "k", "more"),
+    ("SM.GET",),
+    ("SM.GET", "k", "REASON", "more"),
+    ("SM.STATE",),
+    ("SM.STATE", "k", "LIST", "more"),
+    ("SM.MUTATE",),
+    ("SM.MUTATE", "k"),
+    ("SM.MUTATE", "k", "s", "r", "FORCE", "more"),
+    ("SM.RESET",),
+    ("SM.RESET", "k", "more"),
+]
+
+
+@pytest.mark.parametrize("command", WRONG_COUNTS, ids=lambda c: f"{c[0]} with {len(c) - 1}")
+def test_a_wrong_number_of_arguments_is_the_servers_own_error(wire, command):
+    reply = wire(*command)
+    expected = b"-ERR wrong number of arguments for '%s' command\r\n" % command[0].lower().encode()
+    assert reply.lower() == expected.lower()
+    assert wire("EXISTS", "k") == b":0\r\n"
+
+
+def test_configs_and_their_defaults(db):
+    expected = {
+        b"redisstate.compat": b"documented",
+        b"redisstate.max-document-bytes": b"16777216",
+        b"redisstate.max-states": b"100000",
+        b"redisstate.max-transitions": b"1000000",
+        b"redisstate.max-reason-bytes": b"65536",
+    }
+    assert db.config_get("redisstate.*") == expected
+
+
+def test_configs_from_the_file_by_arguments_and_rewritten(servers):
+    server = servers.start(
+        ["redisstate.max-states 10", "redisstate.compat edge"],
+        module_args="max-transitions 20 redisstate.max-reason-bytes 30",
+    )
+    with server.client() as client:
+        assert client.config_get("redisstate.max-states") == {b"redisstate.max-states": b"10"}
+        assert client.config_get("redisstate.max-transitions") == {b"redisstate.max-transitions": b"20"}
+        assert client.config_get("redisstate.max-reason-bytes") == {b"redisstate.max-reason-bytes": b"30"}
+        client.config_set("redisstate.max-states", 11)
+        client.execute_command("CONFIG", "REWRITE")
+    server.restart()
+    with server.client() as client:
+        assert client.config_get("redisstate.max-states") == {b"redisstate.max-states": b"11"}
+        assert client.config_get("redisstate.compat") == {b"redisstate.compat": b"edge"}
+
+
+@pytest.mark.parametrize("arguments", ["compat neither", "max-states many", "nonsense 1", "max-states"])
+def test_a_wrong_argument_is_a_refused_load_that_says_why(servers, arguments):
+    server = servers.prepare(module_args=arguments)
+    log = server.fails_to_start().decode()
+    assert arguments.split()[0] in log.replace("loadmodule", "")
+
+
+def test_acl_by_category_and_key(db):
+    db.execute_command("SM.SET", "order:1", ORDER)
+    db.execute_command("ACL", "SETUSER", "reader", "reset", "on", "nopass", "+@read", "~order:*")
+    try:
+        with db.server.client(username="reader", password="x") as reader:
+            assert reader.execute_command("SM.STATE", "order:1") == [b"bar"]
+            assert reader.execute_command("SM.GET", "order:1")
+            for command in ("SM.GET payment:1", "SM.MUTATE order:1 boo", "SM.RESET order:1"):
+                with pytest.raises(Exception, match="(?i)permission"):
+                    reader.execute_command(*command.split())
+    finally:
+        db.execute_command("ACL", "DELUSER", "reader")
