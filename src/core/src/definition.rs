@@ -1,0 +1,243 @@
+//! A definition: its archive, and what is derived from it to answer in constant time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::archive::{ArchiveError, Bytes, Kind, Parts, StateId, View};
+use crate::hash;
+use crate::interner::Shared;
+use crate::json;
+use crate::probe::Probe;
+
+/// Rows up to this many targets are searched one by one, longer ones by hash. Sixteen comparisons
+/// of adjacent integers cost less than a hash, and short rows then need no table at all.
+const SCANNED: usize = 16;
+
+/// State names, transitions and the initial state, immutable and shared by many machines.
+#[derive(Debug)]
+pub struct Definition {
+    bytes: Bytes,
+    hash: u64,
+    /// States by name.
+    names: Probe,
+    /// Positions in the targets, by transition, of rows longer than [`SCANNED`].
+    edges: Probe,
+    json: json::Measure,
+    home: Arc<Shared>,
+    /// The hash of the document kept in the interner for this definition; zero for none.
+    source: AtomicU64,
+    /// The number that an RDB file being written gave this definition: the file's own number in
+    /// the high half, so that no file sees another's.
+    file_number: AtomicU64,
+}
+
+impl Definition {
+    /// Derives the tables. Refuses parts in which two states have the same name.
+    pub(crate) fn new(
+        bytes: Bytes,
+        parts: &Parts,
+        hash: u64,
+        home: Arc<Shared>,
+    ) -> Result<Self, ArchiveError> {
+        Ok(Self {
+            names: index_names(parts)?,
+            edges: index_edges(parts),
+            json: json::Measure::of(bytes.parts()),
+            bytes,
+            hash,
+            home,
+            source: AtomicU64::new(0),
+            file_number: AtomicU64::new(0),
+        })
+    }
+
+    /// The archive: a canonical form, so equal bytes mean equal definitions.
+    pub fn archive(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// The number of states.
+    pub fn states(&self) -> usize {
+        self.view().states()
+    }
+
+    /// The number of states with an entry of their own in the map. They have the lowest IDs.
+    pub fn keys(&self) -> usize {
+        self.view().keys()
+    }
+
+    /// The number of transitions, repeats included.
+    pub fn transitions(&self) -> usize {
+        self.view().targets().len()
+    }
+
+    /// The state in which a machine starts.
+    #[inline]
+    pub fn initial(&self) -> StateId {
+        self.view().initial()
+    }
+
+    /// The name of a state; empty for an ID that is not in the definition.
+    #[inline]
+    pub fn name(&self, state: StateId) -> &str {
+        // Names were checked to be UTF-8, each on character boundaries: the fallback is never
+        // taken, and costs less thought than `unsafe`.
+        std::str::from_utf8(self.name_bytes(state)).unwrap_or_default()
+    }
+
+    /// The name of a state as bytes, for replies.
+    #[inline]
+    pub fn name_bytes(&self, state: StateId) -> &[u8] {
+        self.view().name(state)
+    }
+
+    /// The state of that name, in constant time.
+    #[inline]
+    pub fn state(&self, name: &[u8]) -> Option<StateId> {
+        let view = self.view();
+        self.names
+            .find(hash::of_bytes(name), |state| view.name(state) == name)
+    }
+
+    /// Whether the map leads from one state to the other, in constant time.
+    #[inline]
+    pub fn allows(&self, from: StateId, to: StateId) -> bool {
+        let view = self.view();
+        let row = view.row_range(from);
+        let targets = view.targets();
+        if row.len() <= SCANNED {
+            let row = targets.get(row).unwrap_or_default();
+            return row.iter().any(|target| target.to_native() == to);
+        }
+        let is_edge = |at: u32| {
+            row.contains(&(at as usize))
+                && targets
+                    .get(at as usize)
+                    .is_some_and(|target| target.to_native() == to)
+        };
+        self.edges.find(hash::of_edge(from, to), is_edge).is_some()
+    }
+
+    /// The states reachable in one move, in document order, with the document's repeats.
+    pub fn targets(&self, from: StateId) -> impl ExactSizeIterator<Item = StateId> + '_ {
+        self.view()
+            .row(from)
+            .iter()
+            .map(|target| target.to_native())
+    }
+
+    /// Whether the map has an entry for this state.
+    #[inline]
+    pub fn is_key(&self, state: StateId) -> bool {
+        (state as usize) < self.keys()
+    }
+
+    /// The state that is neither in the map nor initial, if there is one: it was the current state
+    /// of the document from which this definition was read.
+    pub fn foreign(&self) -> Option<StateId> {
+        let last = StateId::try_from(self.states()).ok()?.checked_sub(1)?;
+        let is_target = || self.view().targets().iter().any(|t| t.to_native() == last);
+        let foreign = !self.is_key(last) && last != self.initial() && !is_target();
+        foreign.then_some(last)
+    }
+
+    /// The memory that this definition holds, in bytes. `measure` says what one heap block takes,
+    /// given its address and the bytes asked for.
+    pub fn memory(&self, measure: impl Fn(*const u8, usize) -> usize) -> usize {
+        let block =
+            |bytes: *const u8, size: usize| if size == 0 { 0 } else { measure(bytes, size) };
+        let slots = |probe: &Probe| {
+            let slots = probe.block();
+            block(slots.as_ptr().cast(), size_of_val(slots))
+        };
+        // An `Arc` puts two counts before the value.
+        let counts = 2 * size_of::<usize>();
+        let own = std::ptr::from_ref(self).cast::<u8>().wrapping_sub(counts);
+        block(own, size_of::<Self>() + counts)
+            + block(self.archive().as_ptr(), self.archive().len())
+            + slots(&self.names)
+            + slots(&self.edges)
+            + self.home.source_memory(self, &measure)
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        self.bytes.parts()
+    }
+
+    pub(crate) fn measure(&self) -> &json::Measure {
+        &self.json
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    pub(crate) fn source(&self) -> &AtomicU64 {
+        &self.source
+    }
+
+    /// The number that this definition has in the given file, if it is in there already.
+    pub(crate) fn number_in(&self, file: u32) -> Option<u32> {
+        let packed = self.file_number.load(Ordering::Relaxed);
+        let [mark, number] = [packed >> 32, packed & u64::from(u32::MAX)];
+        #[expect(clippy::cast_possible_truncation, reason = "masked to 32 bits")]
+        (mark == u64::from(file)).then_some(number as u32)
+    }
+
+    /// Notes the number that this definition has in the given file.
+    pub(crate) fn set_number_in(&self, file: u32, number: u32) {
+        let packed = (u64::from(file) << 32) | u64::from(number);
+        self.file_number.store(packed, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Definition {
+    fn drop(&mut self) {
+        self.home.forget(self);
+    }
+}
+
+fn index_names(parts: &Parts) -> Result<Probe, ArchiveError> {
+    let mut index = Probe::with_room_for(parts.name_ends.len());
+    for (state, name) in (0..).zip(parts.iter_names()) {
+        let same = |other| parts.name(other) == name;
+        if index.insert(hash::of_bytes(name), state, same).is_some() {
+            return Err(ArchiveError(Kind::RepeatedName));
+        }
+    }
+    Ok(index)
+}
+
+fn index_edges(parts: &Parts) -> Probe {
+    let long = |row: &std::ops::Range<usize>| row.len() > SCANNED;
+    let count = parts.rows().filter(long).map(|row| row.len()).sum();
+    let mut index = Probe::with_room_for(count);
+    for (from, row) in (0..).zip(parts.rows()).filter(|(_, row)| long(row)) {
+        for at in row.clone() {
+            let to = parts.targets[at];
+            let same =
+                |other: u32| row.contains(&(other as usize)) && parts.targets[other as usize] == to;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "an archive's ends are 32-bit"
+            )]
+            index.insert(hash::of_edge(from, to), at as u32, same);
+        }
+    }
+    index
+}
+
+impl Parts {
+    fn iter_names(&self) -> impl Iterator<Item = &[u8]> {
+        ranges(&self.name_ends).map(|range| &self.names[range])
+    }
+
+    fn rows(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+        ranges(&self.row_ends)
+    }
+}
+
+fn ranges(ends: &[u32]) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+    let starts = std::iter::once(0).chain(ends.iter().map(|&end| end as usize));
+    starts.zip(ends).map(|(start, &end)| start..end as usize)
+}

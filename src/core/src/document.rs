@@ -1,0 +1,385 @@
+//! Reading a document: JSON to the parts of a definition.
+
+use simd_json::tape::Node;
+use simd_json::{Buffers, INPUT_PADDING, StaticNode, Tape};
+
+use crate::archive::{MAX_STATES, Parts, StateId};
+use crate::dialect::Dialect;
+use crate::error::{DocumentError, Fault, Place, Quoted};
+use crate::hash;
+use crate::limits::Limits;
+use crate::probe::Probe;
+
+/// Nesting beyond which the JSON parser gives up. A machine needs three levels; some more, and an
+/// error can still name the place.
+const MAX_DEPTH: usize = 16;
+
+/// A document as read: parts that pass every check, and what belongs to the machine alone.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) parts: Parts,
+    pub(crate) current: StateId,
+    pub(crate) reason: String,
+    /// Whether the document itself names a current state.
+    pub(crate) names_current: bool,
+    /// Whether [`Dialect::Documented`] reads it the same way.
+    pub(crate) documented: bool,
+}
+
+/// What a document is recognised by: its bytes, without the current state where that leads, as in
+/// all that SM.GET writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key<'a> {
+    pub(crate) current: Option<&'a [u8]>,
+    /// The whole document, or what follows the current state. One never equals the other: a
+    /// document begins with a brace, what follows a field with a comma or a closing brace.
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> Key<'a> {
+    pub(crate) fn of(json: &'a [u8]) -> Self {
+        Self::split(json).unwrap_or(Self {
+            current: None,
+            rest: json,
+        })
+    }
+
+    /// Cuts a leading `{"current":"…"` off, if the name in it stands for itself.
+    fn split(json: &'a [u8]) -> Option<Self> {
+        let after = json.strip_prefix(b"{\"current\":\"")?;
+        let end = after
+            .iter()
+            .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)?;
+        let (name, rest) = after.split_at(end);
+        let rest = rest.strip_prefix(b"\"")?;
+        Some(Self {
+            current: Some(name),
+            rest,
+        })
+    }
+}
+
+/// Reads a document. `current`, if given, wins over the document's own.
+pub(crate) fn parse(
+    json: &[u8],
+    current: Option<&[u8]>,
+    dialect: Dialect,
+    limits: &Limits,
+) -> Result<Document, DocumentError> {
+    let current = current.map(std::str::from_utf8).transpose();
+    let current = current.map_err(|_| at_field("current", "the argument is not UTF-8"))?;
+    with_tape(json, |nodes| {
+        let fields = Fields::of(nodes, dialect)?;
+        build(&fields, current, limits)
+    })
+}
+
+/// Reads a document that the old module saved: unknown fields do not matter, and an empty `current`
+/// is meant literally where the empty name is a state.
+pub(crate) fn parse_legacy(json: &[u8]) -> Result<Document, DocumentError> {
+    with_tape(json, |nodes| {
+        let fields = Fields::of(nodes, Dialect::Edge)?;
+        let mut document = build(&fields, None, &Limits::NONE)?;
+        if fields.current == Some("")
+            && let Some(nameless) = document.parts.position(b"")
+        {
+            document.current = nameless;
+        }
+        Ok(document)
+    })
+}
+
+/// Parses into simd-json's tape: a flat list of nodes, names borrowed from a copy of the input.
+fn with_tape<T>(
+    json: &[u8],
+    read: impl FnOnce(&[Node<'_>]) -> Result<T, DocumentError>,
+) -> Result<T, DocumentError> {
+    // The parser's positions are 32-bit.
+    if json.len() > u32::MAX as usize / 2 {
+        return Err(DocumentError(Fault::Format("document is over 2 GB")));
+    }
+    let mut input = Vec::with_capacity(json.len() + INPUT_PADDING);
+    input.extend_from_slice(json);
+    input.resize(json.len() + INPUT_PADDING, 0);
+    let mut buffers = Buffers::with_max_depth(json.len(), MAX_DEPTH);
+    let mut tape = Tape(Vec::new());
+    simd_json::fill_tape_padded(&mut input, json.len(), &mut buffers, &mut tape)
+        .map_err(|error| syntax_error(json, &error))?;
+    read(&tape.0)
+}
+
+fn syntax_error(json: &[u8], error: &simd_json::Error) -> DocumentError {
+    use simd_json::ErrorType as E;
+    let mut at = error.index();
+    let why = match error.error() {
+        _ if json.iter().all(u8::is_ascii_whitespace) => "it is empty",
+        E::InvalidUtf8 => {
+            at = std::str::from_utf8(json)
+                .err()
+                .map_or(at, |error| error.valid_up_to());
+            "invalid UTF-8"
+        }
+        E::DepthLimitExceeded => "nested too deep, a machine has three levels",
+        E::InvalidEscape | E::InvalidUnicodeEscape | E::InvalidUnicodeCodepoint => {
+            "invalid escape in a string"
+        }
+        E::UnterminatedString | E::Eof | E::ExpectedArrayContent | E::ExpectedObjectContent => {
+            "it ends too early, or a string or bracket is not closed"
+        }
+        E::TrailingData => "something follows the document",
+        E::ExpectedObjectColon => "expected a colon",
+        E::ExpectedArrayComma | E::ExpectedMapComma => "expected a comma or a closing bracket",
+        E::ExpectedObjectKey | E::KeyMustBeAString | E::BadKeyType => "expected a quoted key",
+        E::InvalidNumber | E::InvalidExponent | E::ExpectedNumber => "invalid number",
+        _ => "unexpected character",
+    };
+    DocumentError(Fault::Syntax(at, why))
+}
+
+/// The fields of a document, found but not yet read through.
+struct Fields<'t, 'i> {
+    current: Option<&'i str>,
+    map: Nodes<'t, 'i>,
+    initial: &'i str,
+    reason: &'i str,
+    documented: bool,
+}
+
+impl<'t, 'i> Fields<'t, 'i> {
+    fn of(nodes: &'t [Node<'i>], dialect: Dialect) -> Result<Self, DocumentError> {
+        let mut rest = Nodes(nodes);
+        let Some(Node::Object { .. }) = rest.take() else {
+            let found = Found(nodes.first());
+            let what = format!("expected an object, found {found}");
+            return Err(DocumentError::shape(Place::Document, what));
+        };
+        let [mut current, mut initial, mut reason] = [None; 3];
+        let mut map = None;
+        let mut documented = true;
+        while let Some(Node::String(field)) = rest.take() {
+            let value = rest.take_value();
+            match *field {
+                "current" => set(&mut current, "current", value.string("current")?)?,
+                "initial" => set(&mut initial, "initial", value.string("initial")?)?,
+                "reason" => set(&mut reason, "reason", value.string("reason")?)?,
+                "map" => set(&mut map, "map", value.object("map")?)?,
+                _ if dialect == Dialect::Edge => documented = false,
+                unknown => return Err(unknown_field(unknown)),
+            }
+        }
+        Ok(Self {
+            current,
+            map: map.ok_or_else(|| at_field("map", "missing, expected an object"))?,
+            initial: initial.ok_or_else(|| at_field("initial", "missing, expected a string"))?,
+            reason: reason.unwrap_or_default(),
+            documented,
+        })
+    }
+}
+
+fn set<T>(field: &mut Option<T>, name: &'static str, value: T) -> Result<(), DocumentError> {
+    match field.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(at_field(name, "field given twice")),
+    }
+}
+
+fn unknown_field(name: &str) -> DocumentError {
+    let name = Quoted(name);
+    let what = format!("unknown field {name}, expected current, map, initial or reason");
+    DocumentError::shape(Place::Document, what)
+}
+
+fn at_field(name: &'static str, what: &str) -> DocumentError {
+    DocumentError::shape(Place::Field(name), what)
+}
+
+/// A run of tape nodes.
+#[derive(Clone, Copy)]
+struct Nodes<'t, 'i>(&'t [Node<'i>]);
+
+impl<'t, 'i> Nodes<'t, 'i> {
+    fn take(&mut self) -> Option<&'t Node<'i>> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    /// One value with everything in it.
+    fn take_value(&mut self) -> Self {
+        let length = match self.0.first() {
+            Some(Node::Object { count, .. } | Node::Array { count, .. }) => count + 1,
+            _ => 1,
+        };
+        let (value, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        Self(value)
+    }
+
+    fn string(self, field: &'static str) -> Result<&'i str, DocumentError> {
+        match self.0.first() {
+            Some(Node::String(text)) => Ok(text),
+            other => Err(at_field(
+                field,
+                &format!("expected a string, found {}", Found(other)),
+            )),
+        }
+    }
+
+    /// The nodes inside an object.
+    fn object(self, field: &'static str) -> Result<Self, DocumentError> {
+        match self.0.split_first() {
+            Some((Node::Object { .. }, inside)) => Ok(Self(inside)),
+            _ => {
+                let found = Found(self.0.first());
+                Err(at_field(
+                    field,
+                    &format!("expected an object, found {found}"),
+                ))
+            }
+        }
+    }
+}
+
+/// A node as an error shows it.
+struct Found<'t, 'i>(Option<&'t Node<'i>>);
+
+impl std::fmt::Display for Found<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            None => write!(f, "nothing"),
+            Some(Node::Object { .. }) => write!(f, "an object"),
+            Some(Node::Array { .. }) => write!(f, "an array"),
+            Some(Node::String(text)) => write!(f, "{}", Quoted(text)),
+            Some(Node::Static(StaticNode::Null)) => write!(f, "null"),
+            Some(Node::Static(value)) => write!(f, "{value}"),
+        }
+    }
+}
+
+fn build(
+    fields: &Fields<'_, '_>,
+    current: Option<&str>,
+    limits: &Limits,
+) -> Result<Document, DocumentError> {
+    limits.allow_reason(fields.reason.len())?;
+    let mut builder = Builder::for_nodes(fields.map.0.len() + 2);
+    let rows = builder.add_keys(fields.map)?;
+    // Every node of the map is a key, a row or a target.
+    limits.allow_transitions(fields.map.0.len() - 2 * rows)?;
+    builder.add_rows(fields.map)?;
+    builder.parts.initial = builder.state(fields.initial)?;
+    let own = fields.current.filter(|name| !name.is_empty());
+    let current = match current.or(own) {
+        Some(name) => builder.state(name)?,
+        None => builder.parts.initial,
+    };
+    limits.allow_states(builder.parts.name_ends.len())?;
+    Ok(Document {
+        parts: builder.parts,
+        current,
+        reason: fields.reason.to_owned(),
+        names_current: own.is_some(),
+        documented: fields.documented,
+    })
+}
+
+/// Numbers the states by first appearance.
+struct Builder {
+    parts: Parts,
+    index: Probe,
+}
+
+impl Builder {
+    /// With room for as many states as the map has nodes: every name might be a new one.
+    fn for_nodes(nodes: usize) -> Self {
+        Self {
+            parts: Parts::default(),
+            index: Probe::with_room_for(nodes),
+        }
+    }
+
+    /// The keys come first, so that the states with a row are those with the lowest IDs.
+    fn add_keys(&mut self, map: Nodes<'_, '_>) -> Result<usize, DocumentError> {
+        let mut rest = map;
+        let mut keys = 0;
+        while let Some(Node::String(key)) = rest.take() {
+            let row = rest.take_value();
+            let Some(Node::Array { .. }) = row.0.first() else {
+                let what = format!("expected an array, found {}", Found(row.0.first()));
+                return Err(DocumentError::shape(Place::Row((*key).to_owned()), what));
+            };
+            if self.state(key)? as usize != keys {
+                let place = Place::Row((*key).to_owned());
+                return Err(DocumentError::shape(place, "key given twice"));
+            }
+            keys += 1;
+        }
+        Ok(keys)
+    }
+
+    fn add_rows(&mut self, map: Nodes<'_, '_>) -> Result<(), DocumentError> {
+        let mut rest = map;
+        while let Some(Node::String(key)) = rest.take() {
+            let row = rest.take_value();
+            for (at, target) in row.0.iter().skip(1).enumerate() {
+                let Node::String(name) = target else {
+                    let place = Place::Target((*key).to_owned(), at);
+                    let what = format!("expected a string, found {}", Found(Some(target)));
+                    return Err(DocumentError::shape(place, what));
+                };
+                let state = self.state(name)?;
+                self.parts.targets.push(state);
+            }
+            let end = self.parts.targets.len();
+            self.parts.row_ends.push(narrow(end)?);
+        }
+        Ok(())
+    }
+
+    /// The state of that name, new or not.
+    #[inline]
+    fn state(&mut self, name: &str) -> Result<StateId, DocumentError> {
+        let new = narrow(self.parts.name_ends.len())?;
+        let Parts {
+            names, name_ends, ..
+        } = &self.parts;
+        let same = |state: StateId| name_at(names, name_ends, state) == name.as_bytes();
+        if let Some(state) = self
+            .index
+            .insert(hash::of_bytes(name.as_bytes()), new, same)
+        {
+            return Ok(state);
+        }
+        if new as usize == MAX_STATES {
+            return Err(DocumentError(Fault::Format("more than 16,777,216 states")));
+        }
+        self.parts.names.extend_from_slice(name.as_bytes());
+        self.parts.name_ends.push(narrow(self.parts.names.len())?);
+        Ok(new)
+    }
+}
+
+/// A length that the archive can hold.
+fn narrow(length: usize) -> Result<u32, DocumentError> {
+    u32::try_from(length).map_err(|_| DocumentError(Fault::Format("document is over 4 GB")))
+}
+
+fn name_at<'a>(names: &'a [u8], ends: &[u32], state: StateId) -> &'a [u8] {
+    let state = state as usize;
+    let start = state.checked_sub(1).map_or(0, |before| ends[before]);
+    &names[start as usize..ends[state] as usize]
+}
+
+impl Parts {
+    /// The state of that name, by looking at each.
+    fn position(&self, name: &[u8]) -> Option<StateId> {
+        let states = 0..StateId::try_from(self.name_ends.len()).ok()?;
+        states.into_iter().find(|&state| self.name(state) == name)
+    }
+
+    /// The name of a state that is there.
+    pub(crate) fn name(&self, state: StateId) -> &[u8] {
+        name_at(&self.names, &self.name_ends, state)
+    }
+}

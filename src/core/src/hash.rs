@@ -1,0 +1,20 @@
+//! The one hash function of the process.
+
+use std::sync::LazyLock;
+
+use ahash::RandomState;
+
+/// Randomly keyed, so that nobody can prepare names that collide; therefore never stored.
+static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// The hash of a byte string.
+#[inline]
+pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
+    STATE.hash_one(bytes)
+}
+
+/// The hash of a transition.
+#[inline]
+pub(crate) fn of_edge(from: u32, to: u32) -> u64 {
+    STATE.hash_one((u64::from(from) << 32) | u64::from(to))
+}

@@ -1,0 +1,325 @@
+//! Equal definitions are one object, and a document seen before is not read again.
+//!
+//! The table holds weak references: the last machine to go takes its definition with it, on
+//! whichever thread that happens (servers free values in the background). A definition takes
+//! itself out of the table as it is dropped, so the table never owns one, and no reference is
+//! dropped while the lock is held.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use hashbrown::HashTable;
+
+use crate::archive::{ArchiveError, Bytes, Parts, StateId};
+use crate::definition::Definition;
+use crate::dialect::Dialect;
+use crate::document::{self, Document};
+use crate::error::{DocumentError, Fault};
+use crate::hash;
+use crate::limits::Limits;
+use crate::machine::Machine;
+
+/// The definitions of a process, each once.
+#[derive(Debug, Clone)]
+pub struct Interner(Arc<Shared>);
+
+/// What the table holds at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InternerStats {
+    /// Distinct definitions.
+    pub definitions: usize,
+    /// Bytes of their archives.
+    pub archive_bytes: usize,
+    /// Bytes of documents kept so that they are recognised.
+    pub source_bytes: usize,
+}
+
+/// A machine as read from a document, and how.
+#[derive(Debug)]
+pub struct Read {
+    /// The machine.
+    pub machine: Machine,
+    /// Whether the document was recognised by its bytes and not parsed.
+    pub recognised: bool,
+    /// Whether [`Dialect::Documented`] reads the document the same way.
+    pub documented: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Shared(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    definitions: HashTable<Entry>,
+    sources: HashTable<Source>,
+    stats: InternerStats,
+}
+
+#[derive(Debug)]
+struct Entry {
+    hash: u64,
+    definition: Weak<Definition>,
+}
+
+/// A document as it came in, without its leading `current`.
+#[derive(Debug)]
+struct Source {
+    hash: u64,
+    bytes: Box<[u8]>,
+    definition: Weak<Definition>,
+    /// The current state that the bytes themselves give.
+    current: StateId,
+}
+
+impl Default for Interner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Interner {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// The definition of an archive from outside.
+    pub(crate) fn load(&self, archive: &[u8]) -> Result<Arc<Definition>, ArchiveError> {
+        let hash = hash::of_bytes(archive);
+        // Bytes that are equal to a checked archive need no check.
+        if let Some(known) = self.0.find(hash, archive) {
+            return Ok(known);
+        }
+        let (bytes, parts) = Bytes::decode(archive)?;
+        self.intern(bytes, &parts)
+    }
+
+    /// The one definition with these bytes.
+    pub(crate) fn intern(
+        &self,
+        bytes: Bytes,
+        parts: &Parts,
+    ) -> Result<Arc<Definition>, ArchiveError> {
+        let hash = hash::of_bytes(bytes.as_slice());
+        if let Some(known) = self.0.find(hash, bytes.as_slice()) {
+            return Ok(known);
+        }
+        let new = Definition::new(bytes, parts, hash, Arc::clone(&self.0))?;
+        Ok(self.0.add(Arc::new(new)))
+    }
+
+    /// The machine that a document describes. `current`, if given and not empty, wins over the
+    /// document's own.
+    pub fn read(
+        &self,
+        json: &[u8],
+        current: Option<&[u8]>,
+        dialect: Dialect,
+        limits: &Limits,
+    ) -> Result<Read, DocumentError> {
+        limits.allow_document(json.len())?;
+        let current = current.filter(|name| !name.is_empty());
+        let key = document::Key::of(json);
+        let hash = hash::of_bytes(key.rest);
+        if let Some(machine) = self.0.recognise(hash, &key, current, limits) {
+            return Ok(Read {
+                machine,
+                recognised: true,
+                documented: true,
+            });
+        }
+        let document = document::parse(json, current, dialect, limits)?;
+        let documented = document.documented;
+        // Only what the bytes alone decide can be recognised by them.
+        let own = match current {
+            Some(_) if document.names_current && key.current.is_none() => None,
+            Some(_) => Some(document.parts.initial),
+            None => Some(document.current),
+        };
+        let own = own.filter(|_| documented && document.reason.is_empty());
+        let machine = self.machine(document)?;
+        if let Some(own) = own {
+            self.0.remember(hash, &key, machine.definition(), own);
+        }
+        Ok(Read {
+            machine,
+            recognised: false,
+            documented,
+        })
+    }
+
+    /// The machine of a document that the old module saved.
+    pub fn read_legacy(&self, json: &[u8]) -> Result<Machine, DocumentError> {
+        self.machine(document::parse_legacy(json)?)
+    }
+
+    /// A machine without states but the empty name, which is its initial and current one.
+    pub fn blank(&self) -> Machine {
+        let parts = Parts {
+            name_ends: vec![0],
+            ..Parts::default()
+        };
+        let definition = Bytes::encode(&parts).and_then(|bytes| self.intern(bytes, &parts));
+        #[expect(clippy::expect_used, reason = "a constant, covered by a test")]
+        Machine::new(definition.expect("the blank definition is sound"), 0)
+    }
+
+    /// What the table holds.
+    pub fn stats(&self) -> InternerStats {
+        self.0.lock().stats
+    }
+
+    fn machine(&self, document: Document) -> Result<Machine, DocumentError> {
+        let too_large = |_| DocumentError(Fault::Format("definition is too large to be stored"));
+        let bytes = Bytes::encode(&document.parts).map_err(too_large)?;
+        let definition = self.intern(bytes, &document.parts).map_err(too_large)?;
+        let mut machine = Machine::new(definition, document.current);
+        machine.set_reason(&document.reason);
+        Ok(machine)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // The table is sound between any two of its steps; a panic elsewhere does not change that.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, hash: u64, archive: &[u8]) -> Option<Arc<Definition>> {
+        let candidates = self.lock().candidates(hash);
+        candidates
+            .into_iter()
+            .find(|known| known.archive() == archive)
+    }
+
+    /// Puts a definition in, unless an equal one came in meanwhile.
+    fn add(&self, new: Arc<Definition>) -> Arc<Definition> {
+        // Declared before the guard, so dropped after it: dropping the last reference locks.
+        let candidates;
+        let mut table = self.lock();
+        candidates = table.candidates(new.hash());
+        let equal = candidates
+            .iter()
+            .find(|known| known.archive() == new.archive());
+        if let Some(known) = equal {
+            return Arc::clone(known);
+        }
+        table.stats.definitions += 1;
+        table.stats.archive_bytes += new.archive().len();
+        let entry = Entry {
+            hash: new.hash(),
+            definition: Arc::downgrade(&new),
+        };
+        table
+            .definitions
+            .insert_unique(entry.hash, entry, |entry| entry.hash);
+        new
+    }
+
+    /// Takes a definition out as it is dropped.
+    pub(crate) fn forget(&self, gone: &Definition) {
+        let mut table = self.lock();
+        let is_gone = |entry: &Entry| std::ptr::eq(entry.definition.as_ptr(), gone);
+        // One that lost the race to be added was never in.
+        let Ok(entry) = table.definitions.find_entry(gone.hash(), is_gone) else {
+            return;
+        };
+        entry.remove();
+        table.stats.definitions -= 1;
+        table.stats.archive_bytes -= gone.archive().len();
+        table.forget_source(gone);
+    }
+
+    /// The machine of a document that was read before, by its bytes: the hash only finds the
+    /// candidate, the comparison is the proof.
+    fn recognise(
+        &self,
+        hash: u64,
+        key: &document::Key<'_>,
+        current: Option<&[u8]>,
+        limits: &Limits,
+    ) -> Option<Machine> {
+        let (definition, own) = {
+            let table = self.lock();
+            let same = |source: &Source| source.hash == hash && *source.bytes == *key.rest;
+            let source = table.sources.find(hash, same)?;
+            (source.definition.upgrade()?, source.current)
+        };
+        let named = current.or(key.current.filter(|name| !name.is_empty()));
+        let state = match named {
+            Some(name) => definition.state(name)?,
+            None => own,
+        };
+        limits.allow_states(definition.states()).ok()?;
+        limits.allow_transitions(definition.transitions()).ok()?;
+        Some(Machine::new(definition, state))
+    }
+
+    /// Keeps the bytes of a document, in place of those kept before for the same definition.
+    fn remember(
+        &self,
+        hash: u64,
+        key: &document::Key<'_>,
+        definition: &Arc<Definition>,
+        own: StateId,
+    ) {
+        if key.rest.len() > affordable(definition) || definition.foreign().is_some() {
+            return;
+        }
+        // With `current` cut off, what is left says that a machine starts at its initial state.
+        let current = key.current.map_or(own, |_| definition.initial());
+        let source = Source {
+            hash,
+            bytes: key.rest.into(),
+            definition: Arc::downgrade(definition),
+            current,
+        };
+        let mut table = self.lock();
+        table.forget_source(definition);
+        definition.source().store(hash, Ordering::Relaxed);
+        table.stats.source_bytes += source.bytes.len();
+        table
+            .sources
+            .insert_unique(hash, source, |source| source.hash);
+    }
+
+    pub(crate) fn source_memory(
+        &self,
+        definition: &Definition,
+        measure: &impl Fn(*const u8, usize) -> usize,
+    ) -> usize {
+        let table = self.lock();
+        let hash = definition.source().load(Ordering::Relaxed);
+        let own = |source: &Source| std::ptr::eq(source.definition.as_ptr(), definition);
+        let source = table.sources.find(hash, own);
+        source.map_or(0, |source| {
+            measure(source.bytes.as_ptr(), source.bytes.len())
+        })
+    }
+}
+
+/// The longest document that is kept beside a definition: keeping it must not take the whole over
+/// four times the document, and blanks between the tokens are not worth keeping.
+fn affordable(definition: &Definition) -> usize {
+    2 * definition.archive().len()
+}
+
+impl Table {
+    fn candidates(&self, hash: u64) -> Vec<Arc<Definition>> {
+        let same = self
+            .definitions
+            .iter_hash(hash)
+            .filter(|entry| entry.hash == hash);
+        same.filter_map(|entry| entry.definition.upgrade())
+            .collect()
+    }
+
+    fn forget_source(&mut self, definition: &Definition) {
+        let hash = definition.source().load(Ordering::Relaxed);
+        let own = |source: &Source| std::ptr::eq(source.definition.as_ptr(), definition);
+        if let Ok(entry) = self.sources.find_entry(hash, own) {
+            let (source, _) = entry.remove();
+            self.stats.source_bytes -= source.bytes.len();
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A machine: the value of one key.
+
+use std::sync::Arc;
+
+use crate::archive::StateId;
+use crate::definition::Definition;
+use crate::dialect::Dialect;
+use crate::json;
+
+/// A definition, the current state, the reason of the last move.
+///
+/// Three words and no more: parts that few machines have are behind one pointer.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    definition: Arc<Definition>,
+    extras: Option<Box<Extras>>,
+    state: StateId,
+}
+
+#[derive(Debug, Clone)]
+struct Extras {
+    /// Never empty.
+    reason: Box<str>,
+}
+
+impl Machine {
+    pub(crate) fn new(definition: Arc<Definition>, state: StateId) -> Self {
+        Self {
+            definition,
+            extras: None,
+            state,
+        }
+    }
+
+    /// The definition that this machine shares with others.
+    pub fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    /// The current state.
+    pub fn state(&self) -> StateId {
+        self.state
+    }
+
+    /// The name of the current state.
+    pub fn state_name(&self) -> &str {
+        self.definition.name(self.state)
+    }
+
+    /// The name of the current state as bytes, for replies.
+    #[inline]
+    pub fn state_bytes(&self) -> &[u8] {
+        self.definition.name_bytes(self.state)
+    }
+
+    /// The reason of the last move; empty if it gave none.
+    #[inline]
+    pub fn reason(&self) -> &str {
+        self.extras.as_ref().map_or("", |extras| &extras.reason)
+    }
+
+    /// The state of that name, if this machine may move to it now: there has to be a transition
+    /// from the current state, or force and a known state. What counts as known is up to the
+    /// dialect.
+    #[inline]
+    pub fn target(&self, name: &[u8], force: bool, dialect: Dialect) -> Option<StateId> {
+        let target = self.definition.state(name)?;
+        let known = dialect == Dialect::Documented || self.definition.is_key(target);
+        let allowed = force || self.definition.allows(self.state, target);
+        (known && allowed).then_some(target)
+    }
+
+    /// Moves to a state of this machine's definition. `None` keeps the reason as it is.
+    #[inline]
+    pub fn enter(&mut self, state: StateId, reason: Option<&str>) {
+        debug_assert!((state as usize) < self.definition.states());
+        self.state = state;
+        if let Some(reason) = reason {
+            self.set_reason(reason);
+        }
+    }
+
+    /// Sets the reason; an empty one is none.
+    #[inline]
+    pub fn set_reason(&mut self, reason: &str) {
+        match (&mut self.extras, reason.is_empty()) {
+            (None, true) => {}
+            (extras, true) => *extras = None,
+            (Some(extras), false) => extras.reason = reason.into(),
+            (extras, false) => {
+                *extras = Some(Box::new(Extras {
+                    reason: reason.into(),
+                }));
+            }
+        }
+    }
+
+    /// The document of this machine in normal form. In [`Dialect::Edge`] `reason` is always there.
+    pub fn to_json(&self, dialect: Dialect) -> Vec<u8> {
+        let mut out = Vec::new();
+        let reason = json::Reason {
+            text: self.reason(),
+            always: dialect == Dialect::Edge,
+        };
+        let definition = &self.definition;
+        json::write(
+            definition.view(),
+            definition.measure(),
+            self.state,
+            reason,
+            &mut out,
+        );
+        out
+    }
+
+    /// The same definition and reason, in another state.
+    pub fn in_state(&self, state: StateId) -> Self {
+        let mut other = self.clone();
+        other.state = state;
+        other
+    }
+
+    /// The heap blocks of this machine but for its definition: address and bytes asked for.
+    pub fn blocks(&self) -> impl Iterator<Item = (*const u8, usize)> + '_ {
+        let extras = self.extras.iter().flat_map(|extras| {
+            let own = (std::ptr::from_ref(&**extras).cast(), size_of::<Extras>());
+            [own, (extras.reason.as_ptr(), extras.reason.len())]
+        });
+        std::iter::once((std::ptr::from_ref(self).cast(), size_of::<Self>())).chain(extras)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_three_words() {
+        assert_eq!(size_of::<Machine>(), 24);
+    }
+}
