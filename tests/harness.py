@@ -78,8 +78,10 @@ def _can_bind(port):
     return True
 
 
-def _die_with_parent():
-    """So that a killed test run leaves no server behind (Linux only; elsewhere the fixtures do it)."""
+def _in_the_child():
+    """A write over a file size limit is an error, as on a full disk, and not a signal that kills;
+    and a killed test run leaves no server behind (Linux only; elsewhere the fixtures see to it)."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -152,7 +154,7 @@ class Server:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if in_main else None,
+                preexec_fn=_in_the_child if in_main else None,
             )
         if wait:
             self.wait_ready()

@@ -1,0 +1,146 @@
+"""Every command in a cluster: routed by its key, by the server and by redis-py's own cluster client."""
+
+import pytest
+import redis
+
+from documents import ORDER, order
+from harness import OK, Pool, bulk, server_version, value_digests, wait_until
+
+KEYED = [
+    ("SM.SET", "{k}", ORDER),
+    ("SM.CREATE", "{k}"),
+    ("SM.GET", "{k}"),
+    ("SM.GET", "{k}", "REASON"),
+    ("SM.STATE", "{k}"),
+    ("SM.MUTATE", "{k}", "boo"),
+    ("SM.MUTATE", "{k}", "boo", "why", "FORCE"),
+    ("SM.RESET", "{k}"),
+]
+
+
+@pytest.fixture(scope="module")
+def _nodes():
+    pool = Pool()
+    yield pool.cluster(3)
+    pool.close()
+
+
+@pytest.fixture
+def nodes(_nodes):
+    for node in _nodes:
+        node.run("FLUSHALL")
+    return _nodes
+
+
+@pytest.fixture
+def client(nodes):
+    client = redis.RedisCluster(host="127.0.0.1", port=nodes[0].port, protocol=2)
+    yield client
+    client.close()
+
+
+def slot(node, key):
+    return node.run("CLUSTER", "KEYSLOT", key)
+
+
+def owner(nodes, key):
+    """The three nodes share the slots evenly, in their order."""
+    return nodes[min(slot(nodes[0], key) // (16384 // 3), 2)]
+
+
+@pytest.mark.parametrize("command", KEYED, ids=lambda c: " ".join(map(str, (c[0], *c[2:])))[:30])
+def test_the_wrong_node_says_where_to_go(nodes, command):
+    right = owner(nodes, "{k}")
+    moved = b"-MOVED %d 127.0.0.1:%d\r\n" % (slot(right, "{k}"), right.port)
+    for node in nodes:
+        with node.wire() as wire:
+            reply = wire(*command)
+        assert (reply == moved) == (node is not right), reply
+
+
+def test_template_needs_no_slot(nodes):
+    for node in nodes:
+        with node.wire() as wire:
+            assert wire("SM.TEMPLATE") == bulk('{"current":"","map":{},"initial":""}')
+
+
+def test_redis_pys_cluster_client(nodes, client):
+    for i in range(60):
+        key = f"order:{i}"
+        assert client.execute_command("SM.SET", key, ORDER) == b"OK"
+        assert client.execute_command("SM.STATE", key) == [b"bar"]
+        assert client.execute_command("SM.MUTATE", key, "boo", "why") == b"OK"
+        assert client.execute_command("SM.MUTATE", key, "bar") is None
+        assert client.execute_command("SM.GET", key, "REASON") == b"why"
+        assert client.execute_command("SM.RESET", key) == b"OK"
+        assert client.execute_command("SM.GET", key) == order()
+        assert client.execute_command("SM.CREATE", key) == b"OK"
+    sizes = [node.run("DBSIZE") for node in nodes]
+    assert sum(sizes) == 60 and all(sizes)
+
+
+def test_lua_in_a_cluster(client):
+    client.execute_command("SM.SET", "{k}", ORDER)
+    assert client.eval("return redis.call('SM.MUTATE', KEYS[1], 'boo')", 1, "{k}") == b"OK"
+
+
+# ---- a slot moves from one node to another --------------------------------------------------------
+
+
+@pytest.fixture
+def moving(nodes):
+    """Machines in the slot of {k}, its node, and another one; the slot goes home afterwards."""
+    home = owner(nodes, "{k}")
+    other = next(node for node in nodes if node is not home)
+    keys = [f"{{k}}:{i}" for i in range(20)]
+    with home.client() as client:
+        for i, key in enumerate(keys):
+            client.execute_command("SM.SET", key, ORDER)
+            if i % 2:
+                client.execute_command("SM.MUTATE", key, "boo", f"reason {i}")
+    yield home, other, keys
+    for node in nodes:
+        node.run("CLUSTER", "SETSLOT", slot(node, "{k}"), "STABLE")
+        node.run("CLUSTER", "SETSLOT", slot(node, "{k}"), "NODE", node_id(home))
+
+
+def node_id(node):
+    return node.run("CLUSTER", "MYID")
+
+
+def test_migrate_key_by_key(nodes, moving):
+    home, other, keys = moving
+    before = value_digests(home, keys)
+    number = slot(home, "{k}")
+    other.run("CLUSTER", "SETSLOT", number, "IMPORTING", node_id(home))
+    home.run("CLUSTER", "SETSLOT", number, "MIGRATING", node_id(other))
+    home.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys[:10])
+    with home.wire() as at_home, other.wire() as there:
+        assert at_home("SM.GET", keys[0]).startswith(b"-ASK ")
+        assert at_home("SM.MUTATE", keys[0], "boo").startswith(b"-ASK ")
+        assert at_home("SM.GET", keys[11]) == bulk(order("boo", "reason 11"))
+        assert there("SM.GET", keys[1]).startswith(b"-MOVED ")
+        assert there("ASKING") == OK
+        assert there("SM.GET", keys[1]) == bulk(order("boo", "reason 1"))
+    home.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys[10:])
+    for node in (other, home):
+        node.run("CLUSTER", "SETSLOT", number, "NODE", node_id(other))
+    assert value_digests(other, keys) == before
+    with other.client() as client:
+        assert client.execute_command("SM.MUTATE", keys[0], "boo") == b"OK"
+    other.run("FLUSHALL")
+
+
+def test_valkeys_atomic_slot_migration(nodes, moving):
+    name, version = server_version()
+    if name != "valkey" or version < (9, 0, 0):
+        pytest.skip("CLUSTER MIGRATESLOTS is in Valkey 9 and up")
+    home, other, keys = moving
+    before = value_digests(home, keys)
+    number = slot(home, "{k}")
+    home.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", number, number, "NODE", node_id(other))
+    arrived = lambda: other.run("CLUSTER", "COUNTKEYSINSLOT", number) == len(keys)
+    wait_until(arrived, "the slot to arrive", 60)
+    wait_until(lambda: not home.run("CLUSTER", "COUNTKEYSINSLOT", number), "the slot to leave", 60)
+    assert value_digests(other, keys) == before
+    other.run("FLUSHALL")

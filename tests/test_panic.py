@@ -1,0 +1,183 @@
+"""A panic anywhere in the module is an error, not a dead server: forced by the fault-injection build."""
+
+import re
+
+import pytest
+
+from documents import ORDER, order
+from harness import FAULT_MODULE, NIL, wait_until
+
+pytestmark = pytest.mark.skipif(
+    not FAULT_MODULE.exists(), reason=f"no fault-injection build at {FAULT_MODULE}: make build-fault"
+)
+
+COMMANDS = {
+    "SM.TEMPLATE": ("SM.TEMPLATE",),
+    "SM.SET": ("SM.SET", "m", ORDER),
+    "SM.CREATE": ("SM.CREATE", "m"),
+    "SM.GET": ("SM.GET", "m"),
+    "SM.STATE": ("SM.STATE", "m"),
+    "SM.MUTATE": ("SM.MUTATE", "m", "boo"),
+    "SM.RESET": ("SM.RESET", "m"),
+}
+
+
+@pytest.fixture
+def sm(servers):
+    """A server whose module panics when told to; the machines `m` and `n` are on it."""
+    server = servers.start(["appendonly no"], module=FAULT_MODULE, allow_panics=True)
+    for key in ("m", "n"):
+        server.run("SM.SET", key, ORDER)
+    return server
+
+
+def panic_at(server, place):
+    server.run("CONFIG", "SET", "redisstate.panic-at", place)
+
+
+def unharmed(server, key="n"):
+    """The server lives, and the other machine is and works as before."""
+    panic_at(server, "")
+    assert server.alive()
+    assert server.run("SM.GET", key) == order()
+    assert server.run("SM.MUTATE", key, "boo") == b"OK"
+    assert server.run("SM.RESET", key) == b"OK"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_panic_in_a_command_is_an_error_reply(sm, command):
+    panic_at(sm, command)
+    with sm.wire() as wire:
+        reply = wire(*COMMANDS[command])
+        assert reply.startswith(b"-ERR ") and b"panic" in reply.lower()
+        assert reply.count(b"\r\n") == 1
+        assert wire("PING") == b"+PONG\r\n"
+        assert not wire(*COMMANDS[command]).startswith(b"-"), "the next one works"
+    unharmed(sm)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_panic_in_multi_and_lua(sm, command):
+    panic_at(sm, command)
+    with sm.wire() as wire:
+        wire("MULTI")
+        wire(*COMMANDS[command])
+        wire("SM.GET", "n")
+        assert re.match(rb"\*2\r\n-ERR [^\r]*panic", wire("EXEC"), re.I) or command == "SM.GET"
+        panic_at(sm, command)
+        reply = wire("EVAL", "return redis.pcall(unpack(ARGV))", 0, *COMMANDS[command])
+        assert b"panic" in reply.lower()
+    unharmed(sm)
+
+
+def test_a_panic_while_loading_a_payload_is_a_refused_payload(sm):
+    dump = sm.run("DUMP", "m")
+    panic_at(sm, "rdb_load")
+    with pytest.raises(Exception, match="(?i)payload|format"):
+        sm.run("RESTORE", "new", 0, dump)
+    assert sm.run("EXISTS", "new") == 0
+    sm.run("RESTORE", "new", 0, dump)
+    unharmed(sm, "new")
+    unharmed(sm)
+
+
+def test_a_panic_while_loading_at_start_is_a_refused_load(sm):
+    sm.run("SAVE")
+    sm.shutdown("NOSAVE")
+    with open(sm.config_file, "a") as config:
+        config.write("redisstate.panic-at rdb_load\n")
+    log = sm.fails_to_start()
+    assert b"crashed by signal" not in log
+
+
+def test_a_panic_while_dumping_leaves_nothing_that_could_be_taken_for_a_machine(sm):
+    panic_at(sm, "rdb_save")
+    with sm.wire() as wire:
+        reply = wire("DUMP", "m")
+    panic_at(sm, "")
+    if reply.startswith(b"$") and reply != NIL:
+        with pytest.raises(Exception, match="(?i)payload|format"):
+            sm.run("RESTORE", "new", 0, reply.split(b"\r\n", 1)[1][:-2])
+    unharmed(sm)
+
+
+@pytest.mark.parametrize("command", ["SAVE", "BGSAVE"])
+def test_a_panic_while_saving_leaves_the_last_good_file(sm, command):
+    sm.run("SAVE")
+    good = (sm.folder / "dump.rdb").read_bytes()
+    sm.run("SM.MUTATE", "m", "boo")
+    panic_at(sm, "rdb_save")
+    try:
+        sm.run(command)
+    except Exception as refused:
+        assert command == "SAVE", refused
+    wait_until(lambda: not sm.info("persistence")["rdb_bgsave_in_progress"], "BGSAVE to end")
+    assert sm.alive()
+    file = (sm.folder / "dump.rdb").read_bytes()
+    status = sm.info("persistence")["rdb_last_bgsave_status"]
+    assert file == good or command == "SAVE" or status == "ok"
+    unharmed(sm)
+    sm.restart("NOSAVE")
+    assert sm.run("SM.GET", "n") == order(), "a file that was put in place can be loaded"
+
+
+def test_a_panic_while_rewriting_the_aof(servers):
+    server = servers.start(
+        ["appendonly yes", "appendfsync always", "aof-use-rdb-preamble no"],
+        module=FAULT_MODULE,
+        allow_panics=True,
+    )
+    server.run("SM.SET", "m", ORDER)
+    server.run("SM.SET", "n", ORDER)
+    panic_at(server, "aof_rewrite")
+    server.run("BGREWRITEAOF")
+    wait_until(lambda: not server.info("persistence")["aof_rewrite_in_progress"], "the rewrite")
+    unharmed(server)
+    server.kill()
+    server.start()
+    assert server.run("SM.GET", "m") == order()
+    assert server.run("SM.GET", "n") == order()
+
+
+@pytest.mark.parametrize(
+    "place, command",
+    [
+        ("mem_usage", ("MEMORY", "USAGE", "m")),
+        ("digest", ("DEBUG", "DIGEST-VALUE", "m")),
+        ("digest", ("DEBUG", "DIGEST")),
+        ("copy", ("COPY", "m", "copy")),
+        ("free", ("DEL", "m")),
+        ("free", ("UNLINK", "m")),
+        ("free_effort", ("UNLINK", "m")),
+        ("free", ("SM.SET", "m", ORDER)),
+        ("free", ("FLUSHALL", "SYNC")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value[:2])),
+)
+def test_a_panic_in_a_callback(sm, place, command):
+    panic_at(sm, place)
+    with sm.wire() as wire:
+        wire(*command)
+        assert wire("PING") == b"+PONG\r\n"
+    panic_at(sm, "")
+    assert sm.run("EXISTS", "copy") in (0, 1)
+    if command[0] == "FLUSHALL":
+        sm.run("SM.SET", "n", ORDER)
+    unharmed(sm)
+
+
+def test_a_panic_in_defrag(sm):
+    try:
+        sm.run("CONFIG", "SET", "activedefrag", "yes")
+    except Exception:
+        pytest.skip("this server was built without active defragmentation")
+    sm.run("CONFIG", "SET", "active-defrag-ignore-bytes", 1)
+    sm.run("CONFIG", "SET", "active-defrag-threshold-lower", 0)
+    with sm.client() as client:
+        for i in range(5000):
+            client.execute_command("SM.SET", f"k:{i}", ORDER)
+        for i in range(0, 5000, 2):
+            client.delete(f"k:{i}")
+    panic_at(sm, "defrag")
+    wait_until(lambda: sm.run("CONFIG", "GET", "redisstate.panic-at")[b"redisstate.panic-at"] == b"" or sm.info("stats")["active_defrag_hits"] + sm.info("stats")["active_defrag_misses"] > 0, "defrag to run", 30)
+    unharmed(sm)
