@@ -1,0 +1,177 @@
+//! The naive model: a machine as a `HashMap<String, Vec<String>>`, read by `serde_json`.
+//!
+//! Nothing here shares code or ideas with the crate: no IDs, no archive, no interning, another JSON
+//! parser. The property tests, the fuzz targets and the benchmarks all use this one model.
+#![allow(dead_code, reason = "each user needs a part of it")]
+
+mod json;
+
+use std::collections::{HashMap, HashSet};
+
+use redis_state_core::{Dialect, Machine};
+
+use self::json::Json;
+
+/// A machine as one would write it without a thought for speed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// The map's keys in document order.
+    pub keys: Vec<String>,
+    /// From state to the states reachable from it, repeats included.
+    pub map: HashMap<String, Vec<String>>,
+    /// The state in which a machine starts.
+    pub initial: String,
+    /// The current state.
+    pub current: String,
+    /// The reason of the last move, empty for none.
+    pub reason: String,
+    /// Every state, by first appearance: keys, targets, initial, the document's current state.
+    pub states: Vec<String>,
+}
+
+impl Model {
+    /// A machine from its rows. An empty `current` means `initial`. No key may be there twice.
+    pub fn new(
+        rows: Vec<(String, Vec<String>)>,
+        initial: &str,
+        current: &str,
+        reason: &str,
+    ) -> Self {
+        let current = if current.is_empty() { initial } else { current };
+        let keys: Vec<String> = rows.iter().map(|(key, _)| key.clone()).collect();
+        let targets = rows.iter().flat_map(|(_, targets)| targets.clone());
+        let ends = [initial.to_owned(), current.to_owned()];
+        let mut seen = HashSet::new();
+        let states = keys.iter().cloned().chain(targets).chain(ends);
+        Self {
+            states: states.filter(|name| seen.insert(name.clone())).collect(),
+            keys,
+            map: rows.into_iter().collect(),
+            initial: initial.to_owned(),
+            current: current.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// What SM.CREATE makes.
+    pub fn blank() -> Self {
+        Self::new(Vec::new(), "", "", "")
+    }
+
+    /// The machine of a document, if the document is one. `argument`, if given and not empty, wins
+    /// over the document's current state.
+    pub fn read(text: &[u8], argument: Option<&[u8]>, dialect: Dialect) -> Option<Self> {
+        let argument = std::str::from_utf8(argument.unwrap_or_default()).ok()?;
+        let document = Json::read(text)?;
+        if document.depth() > json::MAX_DEPTH {
+            return None;
+        }
+        let fields = document.into_object()?;
+        let [mut current, mut initial, mut reason] = [None, None, None];
+        let mut map = None;
+        for (name, value) in fields {
+            match name.as_str() {
+                "current" => put(&mut current, value.into_string()?)?,
+                "initial" => put(&mut initial, value.into_string()?)?,
+                "reason" => put(&mut reason, value.into_string()?)?,
+                "map" => put(&mut map, rows(value)?)?,
+                _ if dialect == Dialect::Edge => {}
+                _ => return None,
+            }
+        }
+        let own = current.unwrap_or_default();
+        let current = if argument.is_empty() { &own } else { argument };
+        let reason = reason.unwrap_or_default();
+        Some(Self::new(map?, &initial?, current, &reason))
+    }
+
+    /// Whether the machine may move there now.
+    pub fn may_move(&self, to: &[u8], force: bool, dialect: Dialect) -> bool {
+        let known = match dialect {
+            Dialect::Documented => self.states.iter().any(|name| name.as_bytes() == to),
+            Dialect::Edge => self.keys.iter().any(|name| name.as_bytes() == to),
+        };
+        let row = self.map.get(&self.current);
+        known && (force || row.is_some_and(|row| row.iter().any(|name| name.as_bytes() == to)))
+    }
+
+    /// Moves without asking. `None` keeps the reason as it is.
+    pub fn enter(&mut self, to: &str, reason: Option<&str>) {
+        self.current = to.to_owned();
+        if let Some(reason) = reason {
+            self.reason = reason.to_owned();
+        }
+    }
+
+    /// The normal form, as `serde_json` writes it.
+    pub fn to_json(&self, dialect: Dialect) -> Vec<u8> {
+        let mut map = serde_json::Map::new();
+        for key in &self.keys {
+            map.insert(key.clone(), self.map[key].clone().into());
+        }
+        let mut document = serde_json::Map::new();
+        document.insert("current".into(), self.current.clone().into());
+        document.insert("map".into(), map.into());
+        document.insert("initial".into(), self.initial.clone().into());
+        if dialect == Dialect::Edge || !self.reason.is_empty() {
+            document.insert("reason".into(), self.reason.clone().into());
+        }
+        serde_json::Value::from(document).to_string().into_bytes()
+    }
+
+    /// Panics unless the machine is this one, in everything that can be asked of it.
+    pub fn assert_is(&self, machine: &Machine) {
+        let definition = machine.definition();
+        assert_eq!(machine.state_name(), self.current);
+        assert_eq!(machine.state_bytes(), self.current.as_bytes());
+        assert_eq!(machine.reason(), self.reason);
+        assert_eq!(definition.name(definition.initial()), self.initial);
+        let ids = 0..u32::try_from(definition.states()).unwrap();
+        let names: Vec<&str> = ids.map(|state| definition.name(state)).collect();
+        assert_eq!(names, self.states);
+        assert_eq!(definition.keys(), self.keys.len());
+        assert_eq!(names[..self.keys.len()], self.keys);
+        let targets: Vec<&str> = definition
+            .targets(machine.state())
+            .map(|to| definition.name(to))
+            .collect();
+        assert_eq!(targets, *self.map.get(&self.current).unwrap_or(&Vec::new()));
+        let transitions: usize = self.map.values().map(Vec::len).sum();
+        assert_eq!(definition.transitions(), transitions);
+        for dialect in [Dialect::Documented, Dialect::Edge] {
+            assert_eq!(machine.to_json(dialect), self.to_json(dialect));
+        }
+    }
+
+    /// Panics unless the machine allows exactly the moves that the model allows.
+    pub fn assert_moves(&self, machine: &Machine) {
+        let unknown = ["", "no such state", "a\0"].map(str::to_owned);
+        for name in self.states.iter().chain(&unknown) {
+            for force in [false, true] {
+                for dialect in [Dialect::Documented, Dialect::Edge] {
+                    let target = machine.target(name.as_bytes(), force, dialect);
+                    let allowed = self.may_move(name.as_bytes(), force, dialect);
+                    assert_eq!(target.is_some(), allowed, "{name:?} {force} {dialect:?}");
+                    let entered = target.map(|state| machine.definition().name(state));
+                    assert!(entered.is_none_or(|entered| entered == name));
+                }
+            }
+        }
+    }
+}
+
+/// Sets a field that must not be set yet.
+fn put<T>(field: &mut Option<T>, value: T) -> Option<()> {
+    field.replace(value).is_none().then_some(())
+}
+
+/// The rows of a map whose keys differ from each other and lead to lists of names.
+fn rows(map: Json) -> Option<Vec<(String, Vec<String>)>> {
+    let mut seen = HashSet::new();
+    let row = |(key, targets): (String, Json)| {
+        let targets = targets.into_array()?.into_iter().map(Json::into_string);
+        seen.insert(key.clone()).then_some(())?;
+        Some((key, targets.collect::<Option<Vec<String>>>()?))
+    };
+    map.into_object()?.into_iter().map(row).collect()
+}

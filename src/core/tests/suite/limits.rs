@@ -1,0 +1,96 @@
+//! Limits bind new documents, name themselves, and bind nothing else.
+
+use redis_state_core::{Dialect, FileReader, Interner, Limits};
+
+use crate::records::alone;
+
+const JSON: &str = r#"{"map":{"a":["b","b","c"]},"initial":"a","reason":"why"}"#;
+
+fn refused(limits: Limits) -> String {
+    let read = |interner: &Interner, limits: &Limits| {
+        interner.read(JSON.as_bytes(), None, Dialect::Documented, limits)
+    };
+    let fresh = read(&Interner::new(), &limits).unwrap_err();
+    assert!(fresh.limit().is_some());
+    // Known documents are bound too.
+    let interner = Interner::new();
+    let _kept = read(&interner, &Limits::NONE).unwrap();
+    assert_eq!(read(&interner, &limits).unwrap_err(), fresh);
+    fresh.to_string()
+}
+
+#[test]
+fn each_limit_names_itself_its_value_and_its_config() {
+    let none = Limits::NONE;
+    assert_eq!(
+        refused(Limits {
+            document_bytes: 55,
+            ..none
+        }),
+        "document has 56 bytes, over the limit of 55 (redisstate.max-document-bytes)"
+    );
+    assert_eq!(
+        refused(Limits { states: 2, ..none }),
+        "map has 3 states, over the limit of 2 (redisstate.max-states)"
+    );
+    assert_eq!(
+        refused(Limits {
+            transitions: 2,
+            ..none
+        }),
+        "map has 3 transitions, over the limit of 2 (redisstate.max-transitions)"
+    );
+    assert_eq!(
+        refused(Limits {
+            reason_bytes: 2,
+            ..none
+        }),
+        "reason has 3 bytes, over the limit of 2 (redisstate.max-reason-bytes)"
+    );
+}
+
+#[test]
+fn a_document_at_its_limits_is_read() {
+    let limits = Limits {
+        document_bytes: JSON.len(),
+        states: 3,
+        transitions: 3,
+        reason_bytes: 3,
+    };
+    let read = Interner::new().read(JSON.as_bytes(), None, Dialect::Documented, &limits);
+    assert!(read.is_ok());
+}
+
+#[test]
+fn a_recognised_document_is_bound_by_limits_that_came_later() {
+    let json = br#"{"map":{"a":["b","b","c"]},"initial":"a"}"#;
+    let interner = Interner::new();
+    let read = |limits: &Limits| interner.read(json, None, Dialect::Documented, limits);
+    let _kept = read(&Limits::NONE).unwrap();
+    assert!(read(&Limits::NONE).unwrap().recognised);
+    let tight = Limits {
+        states: 2,
+        ..Limits::NONE
+    };
+    assert_eq!(
+        read(&tight).unwrap_err().to_string(),
+        "map has 3 states, over the limit of 2 (redisstate.max-states)"
+    );
+}
+
+#[test]
+fn a_long_reason_is_refused_and_what_is_stored_is_not() {
+    assert!(Limits::DEFAULT.allow_reason(65_536).is_ok());
+    assert_eq!(
+        Limits::DEFAULT
+            .allow_reason(65_537)
+            .unwrap_err()
+            .to_string(),
+        "reason has 65537 bytes, over the limit of 65536 (redisstate.max-reason-bytes)"
+    );
+    let interner = Interner::new();
+    let mut machine = interner.blank();
+    machine.set_reason(&"x".repeat(100_000));
+    let loaded = FileReader::new().read(&alone(&machine), &interner).unwrap();
+    assert_eq!(loaded.reason().len(), 100_000);
+}

@@ -1,0 +1,18 @@
+//! The core against a naive model, as laws, and its bytes against files made by somebody else.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
+
+#[path = "../model/mod.rs"]
+mod model;
+
+mod limits;
+mod machines;
+mod moves;
+mod recognition;
+mod records;
+mod sharing;
+mod strategies;

@@ -1,0 +1,146 @@
+//! Recognising a document by its bytes never changes what is read.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use redis_state_core::{Dialect, DocumentError, Interner, Limits, Machine, Read};
+
+use crate::strategies::{dialect, model, name, spell, spelling};
+
+/// What a reader can tell of a reading, but for how it came about.
+fn outcome(read: Result<Read, DocumentError>) -> Result<(Machine, Vec<u8>, bool), String> {
+    let read = read.map_err(|error| error.to_string())?;
+    let archive = read.machine.definition().archive().to_vec();
+    Ok((read.machine, archive, read.documented))
+}
+
+/// Something done to a document: most of it breaks it, some of it changes what it says.
+#[derive(Debug, Clone)]
+enum Surgery {
+    None,
+    Prefix(String),
+    Unprefix,
+    DropByte(Index),
+    Insert(Index, u8),
+    Prepend(&'static str),
+}
+
+fn surgery() -> impl Strategy<Value = Surgery> {
+    prop_oneof![
+        8 => Just(Surgery::None),
+        2 => name().prop_map(Surgery::Prefix),
+        2 => Just(Surgery::Unprefix),
+        1 => any::<Index>().prop_map(Surgery::DropByte),
+        1 => (any::<Index>(), select(&b"\0 \"\\{}[],a\xff"[..])).prop_map(|(at, b)| Surgery::Insert(at, b)),
+        1 => select(&["{\"current\":\"a\"", "{\"current\":\"\"", "{", " "][..]).prop_map(Surgery::Prepend),
+    ]
+}
+
+fn operate(json: &[u8], surgery: &Surgery) -> Vec<u8> {
+    let text = String::from_utf8(json.to_vec()).unwrap();
+    // Where a leading `"current":"…"` ends, if it is there and plain.
+    let end = text
+        .strip_prefix("{\"current\":\"")
+        .and_then(|rest| rest.find('"'))
+        .map_or(0, |at| at + 13);
+    let mut bytes = json.to_vec();
+    match surgery {
+        Surgery::None => {}
+        Surgery::Prefix(name) => {
+            let name = serde_json::to_string(name).unwrap();
+            bytes.splice(..end, format!("{{\"current\":{name}").into_bytes());
+        }
+        Surgery::Unprefix => drop(bytes.drain(..end)),
+        Surgery::DropByte(at) => drop(bytes.remove(at.index(json.len()))),
+        Surgery::Insert(at, byte) => bytes.insert(at.index(json.len()), *byte),
+        Surgery::Prepend(text) => drop(bytes.splice(..0, text.bytes())),
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn reading_on_a_full_interner_is_as_reading_on_an_empty_one(
+        models in vec(model(), 1..3),
+        steps in vec(
+            (any::<Index>(), spelling(), surgery(), proptest::option::of(name()), dialect()),
+            1..12,
+        ),
+    ) {
+        let interner = Interner::new();
+        let mut kept = Vec::new();
+        for (which, spelling, surgery, argument, dialect) in steps {
+            let json = operate(&spell(which.get(&models), spelling), &surgery);
+            let argument = argument.as_deref().map(str::as_bytes);
+            let read = |interner: &Interner| {
+                outcome(interner.read(&json, argument, dialect, &Limits::NONE))
+            };
+            // Twice: the second time it may be recognised.
+            for got in [read(&interner), read(&interner)] {
+                match (got, read(&Interner::new())) {
+                    (Ok(got), Ok(fresh)) => {
+                        prop_assert_eq!(got.0.state(), fresh.0.state());
+                        prop_assert_eq!(got.0.reason(), fresh.0.reason());
+                        prop_assert_eq!((&got.1, got.2), (&fresh.1, fresh.2));
+                        kept.push(got.0);
+                    }
+                    (got, fresh) => prop_assert_eq!(got.err(), fresh.err()),
+                }
+            }
+        }
+    }
+}
+
+fn read(interner: &Interner, json: &str, current: Option<&str>) -> Result<Read, DocumentError> {
+    let current = current.map(str::as_bytes);
+    interner.read(json.as_bytes(), current, Dialect::Documented, &Limits::NONE)
+}
+
+const REST: &str = r#","map":{"a":["b"],"b":[]},"initial":"a"}"#;
+
+#[test]
+fn a_document_is_recognised_whatever_its_current_state() {
+    let interner = Interner::new();
+    let with = |current: &str| format!("{{\"current\":\"{current}\"{REST}");
+    let first = read(&interner, &with("a"), None).unwrap();
+    assert!(!first.recognised);
+    for current in ["", "a", "b"] {
+        let again = read(&interner, &with(current), None).unwrap();
+        assert!(again.recognised);
+        let expected = if current.is_empty() { "a" } else { current };
+        assert_eq!(again.machine.state_name(), expected);
+        let moved = read(&interner, &with(current), Some("b")).unwrap();
+        assert!(moved.recognised);
+        assert_eq!(moved.machine.state_name(), "b");
+    }
+    assert!(!read(&interner, &with("c"), None).unwrap().recognised);
+}
+
+#[test]
+fn a_document_is_recognised_only_while_a_machine_lives() {
+    let interner = Interner::new();
+    let json = r#"{"map":{"a":[]},"initial":"a"}"#;
+    drop(read(&interner, json, None));
+    assert!(!read(&interner, json, None).unwrap().recognised);
+}
+
+#[test]
+fn the_rest_of_a_known_document_is_no_document() {
+    let interner = Interner::new();
+    let whole = format!("{{\"current\":\"a\"{REST}");
+    let _kept = read(&interner, &whole, None).unwrap();
+    let error = read(&interner, REST, None).unwrap_err();
+    assert_eq!(error, read(&Interner::new(), REST, None).unwrap_err());
+}
+
+#[test]
+fn a_known_document_behind_a_current_state_is_no_document() {
+    let interner = Interner::new();
+    let whole = r#"{"map":{"a":["b"]},"initial":"a"}"#;
+    let _kept = read(&interner, whole, None).unwrap();
+    let twice = format!("{{\"current\":\"a\"{whole}");
+    let error = read(&interner, &twice, None).unwrap_err();
+    assert_eq!(error, read(&Interner::new(), &twice, None).unwrap_err());
+}

@@ -1,0 +1,236 @@
+//! Records round trip, alone and in files, and damaged ones are refused.
+
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use redis_state_core::{Dialect, FileReader, FileWriter, Interner, InternerStats, Machine};
+
+use crate::machines::read;
+use crate::strategies::model;
+
+pub fn alone(machine: &Machine) -> Vec<u8> {
+    let mut record = Vec::new();
+    FileWriter::new().write(machine, &mut record);
+    record
+}
+
+pub fn error(reader: &mut FileReader, record: &[u8]) -> String {
+    reader
+        .read(record, &Interner::new())
+        .unwrap_err()
+        .to_string()
+}
+
+fn order() -> Machine {
+    let json = br#"{"current":"paid","map":{"new":["paid"]},"initial":"new","reason":"card"}"#;
+    read(&Interner::new(), json, Dialect::Documented)
+}
+
+proptest! {
+    #[test]
+    fn a_record_alone_is_the_machine(model in model()) {
+        let machine = read(&Interner::new(), &model.to_json(Dialect::Documented), Dialect::Documented);
+        let record = alone(&machine);
+        let loaded = FileReader::new().read(&record, &Interner::new()).unwrap();
+        model.assert_is(&loaded);
+        model.clone().assert_moves(&loaded);
+        prop_assert_eq!(alone(&loaded), record);
+    }
+
+    #[test]
+    fn a_file_gives_back_its_machines_and_holds_each_definition_once(
+        models in vec(model(), 1..5), order in vec(any::<Index>(), 1..30)
+    ) {
+        let interner = Interner::new();
+        let machines: Vec<Machine> = models
+            .iter()
+            .map(|m| read(&interner, &m.to_json(Dialect::Documented), Dialect::Documented))
+            .collect();
+        let mut writer = FileWriter::new();
+        // The second file must not know what the first one held.
+        for _ in 0..2 {
+            writer.open();
+            let records: Vec<Vec<u8>> = order.iter().map(|at| {
+                let mut record = Vec::new();
+                writer.write(at.get(&machines), &mut record);
+                record
+            }).collect();
+            writer.close();
+            let whole = records.iter().filter(|r| r.windows(4).any(|w| w == b"RSMA")).count();
+            let fresh = Interner::new();
+            let mut reader = FileReader::new();
+            reader.open();
+            let loaded: Vec<Machine> =
+                records.iter().map(|r| reader.read(r, &fresh).unwrap()).collect();
+            reader.close();
+            for (at, machine) in order.iter().zip(&loaded) {
+                at.get(&models).assert_is(machine);
+            }
+            // A name can hold the magic, but no name here does.
+            prop_assert_eq!(whole, fresh.stats().definitions);
+            drop(loaded);
+            prop_assert_eq!(fresh.stats(), InternerStats::default());
+        }
+    }
+
+    #[test]
+    fn a_record_between_files_is_self_contained(model in model()) {
+        let machine = read(&Interner::new(), &model.to_json(Dialect::Documented), Dialect::Documented);
+        let mut writer = FileWriter::new();
+        writer.open();
+        writer.write(&machine, &mut Vec::new());
+        writer.close();
+        let mut record = Vec::new();
+        writer.write(&machine, &mut record);
+        prop_assert_eq!(record, alone(&machine));
+    }
+
+    #[test]
+    fn damage_is_refused_or_gives_a_sound_machine(
+        model in model(), edits in vec((any::<Index>(), any::<u8>()), 1..4)
+    ) {
+        let machine = read(&Interner::new(), &model.to_json(Dialect::Documented), Dialect::Documented);
+        let mut record = alone(&machine);
+        for (at, byte) in edits {
+            let at = at.index(record.len());
+            record[at] = byte;
+        }
+        if let Ok(loaded) = FileReader::new().read(&record, &Interner::new()) {
+            // What was accepted is written as it was read.
+            prop_assert_eq!(alone(&loaded), record);
+            let json = loaded.to_json(Dialect::Documented);
+            let again = crate::model::Model::read(&json, None, Dialect::Documented).unwrap();
+            prop_assert_eq!(again.to_json(Dialect::Documented), json);
+        }
+    }
+}
+
+#[test]
+fn no_truncation_and_no_flipped_bit_of_a_record_panics() {
+    let good = alone(&order());
+    for end in 0..good.len() {
+        assert!(
+            FileReader::new()
+                .read(&good[..end], &Interner::new())
+                .is_err()
+        );
+    }
+    for bit in 0..good.len() * 8 {
+        let mut record = good.clone();
+        record[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(machine) = FileReader::new().read(&record, &Interner::new()) {
+            assert_eq!(alone(&machine), record);
+        }
+    }
+}
+
+#[test]
+fn two_writers_do_not_believe_each_other() {
+    let machine = order();
+    let mut writers = [FileWriter::new(), FileWriter::new()];
+    let records = writers.each_mut().map(|writer| {
+        writer.open();
+        let mut record = Vec::new();
+        writer.write(&machine, &mut record);
+        record
+    });
+    // Each file holds the definition itself.
+    assert_eq!(records[0], records[1]);
+}
+
+#[test]
+fn a_file_keeps_what_its_first_machine_carried() {
+    let machine = order();
+    let mut writer = FileWriter::new();
+    writer.open();
+    let [mut first, mut second] = [Vec::new(), Vec::new()];
+    writer.write(&machine, &mut first);
+    writer.write(&machine, &mut second);
+    let interner = Interner::new();
+    let mut reader = FileReader::new();
+    reader.open();
+    // Expired: gone before the next one comes.
+    drop(reader.read(&first, &interner).unwrap());
+    let loaded = reader.read(&second, &interner).unwrap();
+    reader.close();
+    assert_eq!(loaded.state_name(), "paid");
+    assert_eq!(loaded.reason(), "card");
+}
+
+#[test]
+fn every_damage_has_its_message() {
+    let mut alone_reader = FileReader::new();
+    let good = alone(&order());
+    let mut with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut record = good.clone();
+        change(&mut record);
+        error(&mut alone_reader, &record)
+    };
+    assert_eq!(with(&|r| r.clear()), "record ends too early");
+    assert_eq!(with(&|r| r[0] = 3), "unknown record flags 0x03");
+    assert_eq!(with(&|r| r[0] = 8), "unknown record flags 0x08");
+    assert_eq!(with(&|r| r.truncate(1)), "damaged number in record");
+    // One that could be shorter, and one that is longer than any number.
+    assert_eq!(
+        with(&|r| drop(r.splice(1..2, [0x81, 0]))),
+        "damaged number in record"
+    );
+    assert_eq!(
+        with(&|r| drop(r.splice(1..2, [0xff; 6]))),
+        "damaged number in record"
+    );
+    assert_eq!(
+        with(&|r| r[1] = 2),
+        "current state is number 2, but there are 2 states"
+    );
+    assert_eq!(with(&|r| r[2] = 0x7f), "record ends too early");
+    assert_eq!(with(&|r| r[3] = 0xff), "reason is empty or not UTF-8");
+    assert_eq!(
+        with(&|r| drop(r.splice(2..7, [0]))),
+        "reason is empty or not UTF-8"
+    );
+    assert_eq!(with(&|r| r[7] = b'X'), "archive does not begin with RSMA");
+}
+
+#[test]
+fn every_misplaced_reference_has_its_message() {
+    let machine = order();
+    let mut writer = FileWriter::new();
+    writer.open();
+    let [mut first, mut second] = [Vec::new(), Vec::new()];
+    writer.write(&machine, &mut first);
+    writer.write(&machine, &mut second);
+
+    let mut outside = FileReader::new();
+    let no_file = "record belongs to an RDB file and was met outside one";
+    assert_eq!(error(&mut outside, &first), no_file);
+    assert_eq!(error(&mut outside, &second), no_file);
+
+    let mut reader = FileReader::new();
+    reader.open();
+    let early = "definition number 0, but the file had 0 so far";
+    assert_eq!(error(&mut reader, &second), early);
+    reader.read(&first, &Interner::new()).unwrap();
+    let again = "definition number 0, but the file had 1 so far";
+    assert_eq!(error(&mut reader, &first), again);
+    second.push(0);
+    let trailing = "1 bytes too many at the end of the record";
+    assert_eq!(error(&mut reader, &second), trailing);
+    second.pop();
+    assert!(reader.read(&second, &Interner::new()).is_ok());
+    reader.close();
+    assert_eq!(error(&mut reader, &second), no_file);
+}
+
+#[test]
+fn a_self_contained_record_is_read_inside_a_file_too() {
+    let machine = order();
+    let interner = Interner::new();
+    let mut reader = FileReader::new();
+    reader.open();
+    let loaded = reader.read(&alone(&machine), &interner).unwrap();
+    let other = FileReader::new().read(&alone(&machine), &interner).unwrap();
+    assert!(Arc::ptr_eq(loaded.definition(), other.definition()));
+}

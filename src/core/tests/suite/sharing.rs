@@ -1,0 +1,93 @@
+//! Equal definitions are one object, and the last machine takes it with it.
+
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use redis_state_core::{Dialect, Interner, InternerStats, Limits, Machine};
+
+use crate::machines::read;
+use crate::strategies::{model, spell, spelling};
+
+proptest! {
+    #[test]
+    fn equal_documents_share_one_definition(
+        model in model(), one in spelling(), other in spelling()
+    ) {
+        let interner = Interner::new();
+        let one = read(&interner, &spell(&model, one), Dialect::Documented);
+        let other = read(&interner, &spell(&model, other), Dialect::Documented);
+        // The fields' order plays no part, but `current` is the last state to be numbered, and
+        // `serde_json` keeps the map's order: equal documents.
+        prop_assert!(Arc::ptr_eq(one.definition(), other.definition()));
+        prop_assert_eq!(interner.stats().definitions, 1);
+        prop_assert_eq!(interner.stats().archive_bytes, one.definition().archive().len());
+    }
+
+    #[test]
+    fn different_definitions_are_different_objects(one in model(), other in model()) {
+        let interner = Interner::new();
+        let same = (&one.keys, &one.map, &one.initial, &one.states)
+            == (&other.keys, &other.map, &other.initial, &other.states);
+        let one = read(&interner, &one.to_json(Dialect::Documented), Dialect::Documented);
+        let other = read(&interner, &other.to_json(Dialect::Documented), Dialect::Documented);
+        prop_assert_eq!(Arc::ptr_eq(one.definition(), other.definition()), same);
+        prop_assert_eq!(one.definition().archive() == other.definition().archive(), same);
+    }
+
+    #[test]
+    fn dropping_the_last_machine_frees_it(
+        models in vec((model(), spelling()), 1..6), order in any::<prop::sample::Index>()
+    ) {
+        let interner = Interner::new();
+        let mut machines: Vec<Machine> = Vec::new();
+        for (model, spelling) in &models {
+            // Twice, so that some are recognised.
+            machines.push(read(&interner, &spell(model, *spelling), Dialect::Edge));
+            machines.push(read(&interner, &spell(model, *spelling), Dialect::Edge));
+        }
+        while !machines.is_empty() {
+            let gone = machines.swap_remove(order.index(machines.len()));
+            let shared = machines.iter().any(|m| Arc::ptr_eq(m.definition(), gone.definition()));
+            let before = interner.stats().definitions;
+            drop(gone);
+            prop_assert_eq!(interner.stats().definitions, before - usize::from(!shared));
+        }
+        prop_assert_eq!(interner.stats(), InternerStats::default());
+    }
+}
+
+#[test]
+fn a_refused_document_leaves_nothing_behind() {
+    let interner = Interner::new();
+    let limits = Limits {
+        states: 1,
+        ..Limits::NONE
+    };
+    let json = br#"{"map":{"a":["b"]},"initial":"a"}"#;
+    assert!(
+        interner
+            .read(json, None, Dialect::Documented, &limits)
+            .is_err()
+    );
+    assert_eq!(interner.stats(), InternerStats::default());
+}
+
+#[test]
+fn a_definition_outlives_its_interner() {
+    let machine = read(
+        &Interner::new(),
+        br#"{"map":{"a":["b"]},"initial":"a"}"#,
+        Dialect::Documented,
+    );
+    assert!(machine.target(b"b", false, Dialect::Documented).is_some());
+}
+
+#[test]
+fn definitions_of_two_interners_are_equal_bytes() {
+    let json = br#"{"map":{"a":["b","c"],"c":["a"]},"initial":"a"}"#;
+    let [one, other] = [Interner::new(), Interner::new()]
+        .map(|interner| read(&interner, json, Dialect::Documented));
+    assert!(!Arc::ptr_eq(one.definition(), other.definition()));
+    assert_eq!(one.definition().archive(), other.definition().archive());
+}
