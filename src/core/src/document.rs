@@ -31,12 +31,17 @@ pub(crate) struct Document {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key<'a> {
     pub(crate) current: Option<&'a [u8]>,
-    /// The whole document, or what follows the current state. One never equals the other: a
-    /// document begins with a brace, what follows a field with a comma or a closing brace.
+    /// The whole document, or what follows the current state.
     pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Key<'a> {
+    /// Whether a current state was cut off. Without it, what follows that state in a document that
+    /// was read would pass for a document itself.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.current.is_some()
+    }
+
     pub(crate) fn of(json: &'a [u8]) -> Self {
         Self::split(json).unwrap_or(Self {
             current: None,

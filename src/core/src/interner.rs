@@ -66,6 +66,8 @@ struct Entry {
 struct Source {
     hash: u64,
     bytes: Box<[u8]>,
+    /// Whether a leading `current` is cut off: the bytes alone do not say.
+    cut: bool,
     definition: Weak<Definition>,
     /// The current state that the bytes themselves give.
     current: StateId,
@@ -241,7 +243,9 @@ impl Shared {
     ) -> Option<Machine> {
         let (definition, own) = {
             let table = self.lock();
-            let same = |source: &Source| source.hash == hash && *source.bytes == *key.rest;
+            let same = |source: &Source| {
+                source.hash == hash && source.cut == key.is_cut() && *source.bytes == *key.rest
+            };
             let source = table.sources.find(hash, same)?;
             (source.definition.upgrade()?, source.current)
         };
@@ -271,6 +275,7 @@ impl Shared {
         let source = Source {
             hash,
             bytes: key.rest.into(),
+            cut: key.is_cut(),
             definition: Arc::downgrade(definition),
             current,
         };
