@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use unsigned_varint::{decode, encode};
 
@@ -29,7 +30,7 @@ const REASON: u8 = 0b100;
 /// Writes the records of one RDB file after the other.
 #[derive(Debug, Default)]
 pub struct FileWriter {
-    /// The file's own number, from one; zero before the first file.
+    /// The file's own number; zero before the first file.
     file: u32,
     definitions: u32,
     open: bool,
@@ -47,8 +48,7 @@ impl FileWriter {
 
     /// A file begins.
     pub fn open(&mut self) {
-        // Zero marks definitions that are in no file. It takes four billion saves to come around.
-        self.file = self.file.checked_add(1).unwrap_or(1);
+        self.file = next_file();
         self.definitions = 0;
         self.open = true;
     }
@@ -93,6 +93,17 @@ impl FileWriter {
         definition.set_number_in(self.file, number);
         self.definitions += 1;
         (FIRST, number)
+    }
+}
+
+/// A number for a file that no other has, so that no writer takes another's marks on a definition
+/// for its own. It takes four billion files to come around.
+fn next_file() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    match NEXT.fetch_add(1, Ordering::Relaxed) {
+        // Zero marks definitions that are in no file.
+        0 => next_file(),
+        number => number,
     }
 }
 
