@@ -28,6 +28,8 @@ FAULT_MODULE = Path(
     os.environ.get("FAULT_MODULE", ROOT / "target/fault/release/libredis_state.so")
 ).resolve()
 SLOWDOWN = float(os.environ.get("SLOWDOWN", "1"))
+# Under a memory checker a server must end by itself: the checker writes its report then.
+END_GENTLY = SLOWDOWN > 1
 
 # What a server writes when it dies of itself; 'panicked at' is Rust's own line on standard error.
 CRASH = re.compile(
@@ -220,9 +222,18 @@ class Server:
                 self.check()
         finally:
             if self.process:
+                if END_GENTLY and self.alive():
+                    self._end_gently()
                 self._signal_group(signal.SIGKILL)
                 self.process.wait()
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end_gently(self):
+        self.process.terminate()
+        try:
+            self.process.wait(20 * SLOWDOWN)
+        except subprocess.TimeoutExpired:
+            pass
 
     def _signal_group(self, number):
         try:
