@@ -85,9 +85,10 @@ keep_service_off() {
 }
 
 install_packages() {
-    local purpose=$1 packages
-    mapfile -t packages < <(missing_packages "$purpose")
-    [ ${#packages[@]} -gt 0 ] || return 0
+    local names packages
+    names=$(missing_packages "$1")
+    [ -n "$names" ] || return 0
+    read -r -d '' -a packages <<<"$names" || true
     if ! may_install; then
         say "missing: ${packages[*]}"
         say "install with: apt-get install ${packages[*]}   (as root; on other systems, what answers to these Debian packages)"

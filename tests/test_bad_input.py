@@ -105,7 +105,7 @@ def test_a_document_over_the_limit_says_which_limit(sm):
     limit = 16 * 1024 * 1024
     text = b'{"initial":"a","map":{}}' + b" " * limit
     reply = refuse(sm, text)
-    assert b"document is %d bytes, over the limit of %d" % (len(text), limit) in reply
+    assert b"%d bytes, over the limit of %d" % (len(text), limit) in reply
     assert b"redisstate.max-document-bytes" in reply
 
 
