@@ -126,6 +126,11 @@ impl Definition {
             .map(|target| target.to_native())
     }
 
+    /// The states with an entry of their own, in document order.
+    pub fn key_states(&self) -> std::ops::Range<StateId> {
+        self.view().key_ids()
+    }
+
     /// Whether the map has an entry for this state.
     #[inline]
     pub fn is_key(&self, state: StateId) -> bool {

@@ -32,6 +32,9 @@ pub struct InternerStats {
     pub archive_bytes: usize,
     /// Bytes of documents kept so that they are recognised.
     pub source_bytes: usize,
+    /// Machines that use the definitions. Counted when asked for, in time linear in the
+    /// definitions, so that a machine's own life costs nothing for it.
+    pub machines: usize,
 }
 
 /// A machine as read from a document, and how.
@@ -168,7 +171,12 @@ impl Interner {
 
     /// What the table holds.
     pub fn stats(&self) -> InternerStats {
-        self.0.lock().stats
+        let table = self.0.lock();
+        let machines = table.definitions.iter().map(|entry| entry.definition.strong_count()).sum();
+        InternerStats {
+            machines,
+            ..table.stats
+        }
     }
 
     fn machine(&self, document: Document) -> Result<Machine, DocumentError> {

@@ -17,10 +17,18 @@ pub struct Machine {
     state: StateId,
 }
 
+/// What few machines have.
 #[derive(Debug, Clone)]
-struct Extras {
+pub struct Extras {
     /// Never empty.
     reason: Box<str>,
+}
+
+impl Extras {
+    /// The reason's block, for who moves blocks in memory. The text has to stay as it is.
+    pub fn reason_mut(&mut self) -> &mut Box<str> {
+        &mut self.reason
+    }
 }
 
 impl Machine {
@@ -111,6 +119,11 @@ impl Machine {
             &mut out,
         );
         out
+    }
+
+    /// The block of rare parts, for who moves blocks in memory.
+    pub fn extras_mut(&mut self) -> Option<&mut Box<Extras>> {
+        self.extras.as_mut()
     }
 
     /// The same definition and reason, in another state.

@@ -1,0 +1,25 @@
+//! `SM.CREATE key`
+
+use crate::commands::Command;
+use crate::datatype::INTERNER;
+use crate::errors::CommandError;
+use crate::server::context::{Args, Context};
+
+/// Stores a blank machine.
+pub struct Create;
+
+impl Command for Create {
+    const NAME: &'static str = "SM.CREATE";
+
+    fn run(context: Context<'_>, args: Args<'_>) -> Result<(), CommandError> {
+        let [_, name] = args.exactly().ok_or(CommandError::WrongArity)?;
+        let mut key = context.open_for_writing(name);
+        key.check_type()?;
+        context.replicate_verbatim();
+        key.put(INTERNER.blank());
+        drop(key);
+        context.notify(c"sm.create", name);
+        context.reply_ok();
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! The commands, a file each.
+
+mod create;
+mod get;
+mod mutate;
+mod reset;
+mod set;
+mod state;
+mod template;
+
+use redis_state_core::Dialect;
+
+use crate::config;
+use crate::errors::CommandError;
+use crate::server::context::{Args, Context, Str};
+use crate::server::register::{self, COMMANDS, Entry, entry};
+
+/// A command: its name as in `commands.json`, and what it does.
+pub trait Command {
+    /// As in `commands.json`.
+    const NAME: &'static str;
+
+    /// Runs the command. It replies at its end and once, so that an error or a panic before can
+    /// still be the reply.
+    fn run(context: Context<'_>, args: Args<'_>) -> Result<(), CommandError>;
+}
+
+/// Every command that there is code for.
+const ENTRIES: &[(&str, Entry)] = &[
+    (template::Template::NAME, entry::<template::Template>),
+    (set::Set::NAME, entry::<set::Set>),
+    (create::Create::NAME, entry::<create::Create>),
+    (get::Get::NAME, entry::<get::Get>),
+    (state::State::NAME, entry::<state::State>),
+    (mutate::Mutate::NAME, entry::<mutate::Mutate>),
+    (reset::Reset::NAME, entry::<reset::Reset>),
+];
+
+/// Registers every command of `commands.json`.
+pub fn register(context: Context<'_>) -> Result<(), String> {
+    register::register_category(context);
+    for spec in COMMANDS {
+        let name = spec.name.to_string_lossy();
+        let known = ENTRIES.iter().find(|(entry, _)| *entry == name);
+        let (_, entry) = known.ok_or_else(|| format!("there is no code for {name}"))?;
+        register::register(context, spec, *entry)?;
+    }
+    Ok(())
+}
+
+/// The rules for this call. What has happened elsewhere is repeated by the documented rules: all
+/// that is replicated is written in terms of them.
+fn dialect_for(context: Context<'_>) -> Dialect {
+    match config::dialect() {
+        Dialect::Edge if !context.obeys() => Dialect::Edge,
+        _ => Dialect::Documented,
+    }
+}
+
+/// Whether an optional argument is the one option that the command takes there.
+fn is_option(
+    argument: Option<Str<'_>>,
+    option: &'static str,
+    command: &'static str,
+) -> Result<bool, CommandError> {
+    let Some(argument) = argument else {
+        return Ok(false);
+    };
+    if argument.bytes().eq_ignore_ascii_case(option.as_bytes()) {
+        return Ok(true);
+    }
+    if config::dialect() == Dialect::Edge {
+        return Err(CommandError::EdgeOption);
+    }
+    Err(CommandError::UnknownOption {
+        found: argument.bytes().iter().take(40).copied().collect::<Vec<_>>().escape_ascii().to_string(),
+        command,
+        expected: option,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_and_metadata_name_the_same_commands() {
+        let mut coded: Vec<_> = ENTRIES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut listed: Vec<_> =
+            COMMANDS.iter().map(|spec| spec.name.to_string_lossy().into_owned()).collect();
+        coded.sort();
+        listed.sort();
+        assert_eq!(coded, listed);
+    }
+}

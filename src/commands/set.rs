@@ -1,0 +1,54 @@
+//! `SM.SET key json [current]`
+
+use redis_state_core::{Dialect, Limits, Read};
+
+use crate::commands::Command;
+use crate::config;
+use crate::datatype::INTERNER;
+use crate::errors::CommandError;
+use crate::server::context::{Args, Context};
+use crate::stats;
+
+/// Stores the machine of a document.
+pub struct Set;
+
+impl Command for Set {
+    const NAME: &'static str = "SM.SET";
+
+    fn run(context: Context<'_>, args: Args<'_>) -> Result<(), CommandError> {
+        let (Some(name), Some(json), true) = (args.get(1), args.get(2), args.len() <= 4) else {
+            return Err(CommandError::WrongArity);
+        };
+        let mut key = context.open_for_writing(name);
+        key.check_type()?;
+        let current = args.get(3).map(|current| current.bytes());
+        let read = read(context, json.bytes(), current)?;
+        stats::count(if read.recognised {
+            &stats::DOCUMENTS_RECOGNISED
+        } else {
+            &stats::DOCUMENTS_PARSED
+        });
+        // Another server must read the document as this one did, whatever its configuration.
+        if read.documented {
+            context.replicate_verbatim();
+        } else {
+            let document = read.machine.to_json(Dialect::Documented);
+            context.replicate(c"SM.SET", name, &[&document]);
+        }
+        key.put(read.machine);
+        drop(key);
+        context.notify(c"sm.set", name);
+        context.reply_ok();
+        Ok(())
+    }
+}
+
+fn read(context: Context<'_>, json: &[u8], current: Option<&[u8]>) -> Result<Read, CommandError> {
+    let read = INTERNER.read(json, current, config::dialect(), &config::limits());
+    let read = match read {
+        // A local limit must not refuse what the primary did.
+        Err(_) if context.obeys() => INTERNER.read(json, current, Dialect::Edge, &Limits::NONE),
+        read => read,
+    };
+    Ok(read?)
+}

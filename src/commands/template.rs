@@ -1,0 +1,23 @@
+//! `SM.TEMPLATE`
+
+use redis_state_core::Dialect;
+
+use crate::commands::Command;
+use crate::config;
+use crate::errors::CommandError;
+use crate::server::context::{Args, Context};
+
+/// An empty document to fill in.
+pub struct Template;
+
+impl Command for Template {
+    const NAME: &'static str = "SM.TEMPLATE";
+
+    fn run(context: Context<'_>, _args: Args<'_>) -> Result<(), CommandError> {
+        context.reply_bytes(match config::dialect() {
+            Dialect::Documented => br#"{"current":"","map":{},"initial":""}"#,
+            Dialect::Edge => br#"{"current":"","map":{},"initial":"","reason":""}"#,
+        });
+        Ok(())
+    }
+}

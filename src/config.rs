@@ -1,0 +1,141 @@
+//! The module's configuration, its defaults, and reading it on the hot path.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+
+use redis_state_core::{Dialect, Limits};
+
+use crate::server::config as server;
+use crate::server::context::{Args, Context, Str};
+
+/// The prefix that the server puts before a module's configs.
+const PREFIX: &str = "redisstate.";
+
+/// A config that is a number.
+pub struct Number {
+    /// Without the module's prefix.
+    pub name: &'static CStr,
+    /// The value, at first the default.
+    pub value: AtomicI64,
+    /// The least allowed value.
+    pub min: i64,
+    /// The greatest allowed value.
+    pub max: i64,
+    /// Whether it counts bytes, so that `16mb` is understood.
+    pub is_memory: bool,
+}
+
+/// A config that is one of some names.
+pub struct Choice {
+    /// Without the module's prefix.
+    pub name: &'static CStr,
+    /// What can be chosen; the value is the position.
+    pub names: &'static [&'static CStr],
+    /// The value, at first the default.
+    pub value: AtomicI32,
+}
+
+impl Number {
+    const fn new(name: &'static CStr, default: usize, max: i64, is_memory: bool) -> Self {
+        Self {
+            name,
+            value: AtomicI64::new(default as i64),
+            min: 1,
+            max,
+            is_memory,
+        }
+    }
+
+    fn get(&self) -> usize {
+        usize::try_from(self.value.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+}
+
+static COMPAT: Choice = Choice {
+    name: c"compat",
+    names: &[c"documented", c"edge"],
+    value: AtomicI32::new(0),
+};
+static DOCUMENT_BYTES: Number =
+    Number::new(c"max-document-bytes", Limits::DEFAULT.document_bytes, 1 << 30, true);
+static STATES: Number = Number::new(c"max-states", Limits::DEFAULT.states, 1 << 24, false);
+static TRANSITIONS: Number =
+    Number::new(c"max-transitions", Limits::DEFAULT.transitions, 1 << 28, false);
+static REASON_BYTES: Number =
+    Number::new(c"max-reason-bytes", Limits::DEFAULT.reason_bytes, 1 << 29, true);
+
+static NUMBERS: [&Number; 4] = [&DOCUMENT_BYTES, &STATES, &TRANSITIONS, &REASON_BYTES];
+
+/// Whose rules apply to a client's commands.
+#[inline]
+pub fn dialect() -> Dialect {
+    if COMPAT.value.load(Ordering::Relaxed) == 0 {
+        Dialect::Documented
+    } else {
+        Dialect::Edge
+    }
+}
+
+/// The bounds on new documents and reasons.
+#[inline]
+pub fn limits() -> Limits {
+    Limits {
+        document_bytes: DOCUMENT_BYTES.get(),
+        states: STATES.get(),
+        transitions: TRANSITIONS.get(),
+        reason_bytes: REASON_BYTES.get(),
+    }
+}
+
+/// Registers all configs. Arguments of `--loadmodule` are pairs of name and value and become the
+/// defaults, so that the configuration file and CONFIG SET win over them.
+pub fn register(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
+    for at in (0..args.len()).step_by(2) {
+        let text = |arg: Option<Str<'_>>| arg.map(|arg| String::from_utf8_lossy(arg.bytes()).into());
+        let name: String = text(args.get(at)).unwrap_or_default();
+        let value: Option<String> = text(args.get(at + 1));
+        set_default(&name, value.as_deref())?;
+    }
+    server::register_choice(context, &COMPAT)?;
+    for number in NUMBERS {
+        server::register_number(context, number)?;
+    }
+    #[cfg(feature = "fault-injection")]
+    server::register_fault(context)?;
+    server::load(context)
+}
+
+fn set_default(name: &str, value: Option<&str>) -> Result<(), String> {
+    let short = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
+    let value = value.ok_or_else(|| format!("argument {name} has no value after it"))?;
+    let is = |config: &CStr| config.to_bytes() == short.as_bytes();
+    if is(COMPAT.name) {
+        return set_choice(&COMPAT, value);
+    }
+    match NUMBERS.iter().find(|number| is(number.name)) {
+        Some(number) => set_number(number, value),
+        None => Err(format!("unknown argument {name}, expected compat or a limit and its value")),
+    }
+}
+
+fn set_choice(choice: &Choice, value: &str) -> Result<(), String> {
+    let wanted = value.to_lowercase();
+    let position = choice.names.iter().position(|name| name.to_bytes() == wanted.as_bytes());
+    let position = position.and_then(|position| i32::try_from(position).ok());
+    let expected = || choice.names.iter().map(|n| n.to_string_lossy()).collect::<Vec<_>>().join(" or ");
+    let position = position.ok_or_else(|| {
+        format!("{} is {value}, expected {}", choice.name.to_string_lossy(), expected())
+    })?;
+    choice.value.store(position, Ordering::Relaxed);
+    Ok(())
+}
+
+fn set_number(number: &Number, value: &str) -> Result<(), String> {
+    let parsed = value.parse().ok().filter(|n| (number.min..=number.max).contains(n));
+    let parsed = parsed.ok_or_else(|| {
+        let name = number.name.to_string_lossy();
+        format!("{name} is {value}, expected a number from {} to {}", number.min, number.max)
+    })?;
+    number.value.store(parsed, Ordering::Relaxed);
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! What a machine is to the server: how it is loaded, saved, rewritten, measured and compared.
+
+use std::cell::RefCell;
+use std::sync::{Arc, LazyLock};
+
+use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Machine};
+
+use crate::server::io::{Digest, Io};
+use crate::server::log;
+use crate::server::module::FileEvent;
+use crate::stats;
+
+/// All definitions of this process.
+pub static INTERNER: LazyLock<Interner> = LazyLock::new(Interner::new);
+
+thread_local! {
+    // Per thread, because "a file is being written" is true of the thread that the server told so
+    // and of no other: a server that saves on a thread of its own would otherwise turn a DUMP on
+    // the main thread into a reference to nothing.
+    static WRITER: RefCell<FileWriter> = const { RefCell::new(FileWriter::new()) };
+    static READER: RefCell<FileReader> = const { RefCell::new(FileReader::new()) };
+}
+
+/// The encodings of the data type, as the server keeps them beside each value.
+#[derive(Clone, Copy)]
+pub enum Encoding {
+    /// The old module's: the machine's JSON.
+    Json = 1,
+    /// A record of `docs/format.md`.
+    Record = 2,
+}
+
+impl Encoding {
+    /// The one that is written.
+    pub const CURRENT: Self = Self::Record;
+}
+
+/// Follows the files that the server writes and reads: a definition is in each of them once.
+pub fn on_file_event(event: &FileEvent) {
+    match event {
+        FileEvent::Saving => WRITER.with_borrow_mut(FileWriter::open),
+        FileEvent::Saved => WRITER.with_borrow_mut(FileWriter::close),
+        FileEvent::Loading => READER.with_borrow_mut(FileReader::open),
+        FileEvent::Loaded => READER.with_borrow_mut(FileReader::close),
+    }
+}
+
+/// Reads a value. `None`, after a log line, if it is not a machine.
+pub fn load(io: &mut Io<'_>, encoding: i32) -> Option<Machine> {
+    let bytes = io.load();
+    let machine = match bytes.as_deref() {
+        None => Err("the data ends too early".to_owned()),
+        Some(bytes) => decode(bytes, encoding),
+    };
+    if let Err(why) = &machine {
+        stats::count(&stats::LOADS_REFUSED);
+        let key = io.key_name();
+        log::warning(&format!("redisstate: key {key} holds no valid state machine: {why}"));
+    }
+    machine.ok()
+}
+
+fn decode(bytes: &[u8], encoding: i32) -> Result<Machine, String> {
+    const JSON: i32 = Encoding::Json as i32;
+    const RECORD: i32 = Encoding::Record as i32;
+    match encoding {
+        JSON => INTERNER.read_legacy(bytes).map_err(|why| why.to_string()),
+        RECORD => READER
+            .with_borrow_mut(|reader| reader.read(bytes, &INTERNER))
+            .map_err(|why| why.to_string()),
+        newer => Err(format!("encoding {newer} is newer than this module, which knows {RECORD}")),
+    }
+}
+
+/// The bytes that are saved for a machine.
+pub fn record(machine: &Machine) -> Vec<u8> {
+    let mut record = Vec::new();
+    WRITER.with_borrow_mut(|writer| writer.write(machine, &mut record));
+    record
+}
+
+/// Writes the commands that make a machine anew.
+///
+/// SM.SET says it all but in two cases, in which a forced move follows: the current state has the
+/// empty name, which a document cannot say; or the definition has a state that is in no row, which
+/// a document can say only as the current one.
+pub fn rewrite(io: &mut Io<'_>, machine: &Machine) {
+    let definition = machine.definition();
+    let nameless = machine.state_bytes().is_empty() && machine.state() != definition.initial();
+    let foreign = definition.foreign().filter(|&foreign| foreign != machine.state());
+    if !nameless && foreign.is_none() {
+        return io.emit(c"SM.SET", &[&machine.to_json(Dialect::Documented)]);
+    }
+    let first = machine.in_state(foreign.unwrap_or(definition.initial()));
+    io.emit(c"SM.SET", &[&first.to_json(Dialect::Documented)]);
+    let reason = machine.reason().as_bytes();
+    io.emit(c"SM.MUTATE", &[machine.state_bytes(), reason, b"FORCE"]);
+}
+
+/// The memory of a machine: its own, and its share of the definition's.
+pub fn memory(machine: &Machine, block_size: impl Fn(*const u8, usize) -> usize) -> usize {
+    let own: usize = machine.blocks().map(|(block, asked)| block_size(block, asked)).sum();
+    let definition = machine.definition();
+    own + definition.memory(block_size).div_ceil(Arc::strong_count(definition))
+}
+
+/// How much work a free is. Only the last machine of a large definition is worth a thread.
+pub fn free_effort(machine: &Machine) -> usize {
+    let definition = machine.definition();
+    if Arc::strong_count(definition) > 1 {
+        return 1;
+    }
+    // The server frees in the background from 64 on: a definition of a quarter of a megabyte.
+    1 + definition.archive().len() / 4096
+}
+
+/// Adds all that makes two machines differ: the same on every node, whatever the path there.
+pub fn digest(digest: &mut Digest<'_>, machine: &Machine) {
+    digest.add(&[
+        machine.definition().archive(),
+        &machine.state().to_le_bytes(),
+        machine.reason().as_bytes(),
+    ]);
+}

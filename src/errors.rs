@@ -1,0 +1,82 @@
+//! Every error that a client can meet, in the words it is sent: their one home.
+
+use std::fmt;
+
+use redis_state_core::{DocumentError, Limit};
+
+/// Why a command was refused.
+#[derive(Debug)]
+pub enum CommandError {
+    /// Too many arguments. The server words this one.
+    WrongArity,
+    /// The key holds something else.
+    WrongType,
+    /// The document is not a machine.
+    Document(DocumentError),
+    /// A limit that is not the document's.
+    Limit(Limit),
+    /// An option that the command does not have.
+    UnknownOption {
+        /// What was given.
+        found: String,
+        /// The command.
+        command: &'static str,
+        /// What it takes there.
+        expected: &'static str,
+    },
+    /// A reason that is not text, with the offset of the first bad byte.
+    ReasonNotText(usize),
+    /// A reason, while the server is over `maxmemory`.
+    OutOfMemory,
+    /// A move that is not allowed, in the words of the old module.
+    EdgeTransition,
+    /// An unknown option, in the words of the old module.
+    EdgeOption,
+    /// A panic.
+    Bug(&'static str),
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongArity => write!(f, "ERR wrong number of arguments"),
+            Self::WrongType => {
+                write!(f, "WRONGTYPE Operation against a key holding the wrong kind of value")
+            }
+            Self::Document(why) => write!(f, "ERR invalid machine: {why}"),
+            Self::Limit(limit) => write!(f, "ERR {limit}"),
+            Self::UnknownOption {
+                found,
+                command,
+                expected,
+            } => write!(f, "ERR unknown option '{found}' for {command}: expected {expected}"),
+            Self::ReasonNotText(at) => write!(f, "ERR invalid reason: not UTF-8 at byte {at}"),
+            Self::OutOfMemory => {
+                write!(f, "OOM command not allowed when used memory > 'maxmemory'.")
+            }
+            Self::EdgeTransition => write!(f, "Invaild state transition"),
+            Self::EdgeOption => write!(f, "Invaild command option"),
+            Self::Bug(command) => write!(
+                f,
+                "ERR {command} failed by a bug in the module redisstate and may be incomplete; \
+                 the server's log says where"
+            ),
+        }
+    }
+}
+
+impl From<DocumentError> for CommandError {
+    fn from(why: DocumentError) -> Self {
+        if why.limit().is_some() {
+            crate::stats::count(&crate::stats::LIMITS_HIT);
+        }
+        Self::Document(why)
+    }
+}
+
+impl From<Limit> for CommandError {
+    fn from(limit: Limit) -> Self {
+        crate::stats::count(&crate::stats::LIMITS_HIT);
+        Self::Limit(limit)
+    }
+}

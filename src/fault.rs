@@ -1,0 +1,36 @@
+//! Panics on purpose, in test builds: how the suite sees that the panic guard holds.
+
+#[cfg(feature = "fault-injection")]
+mod armed {
+    use std::sync::{Mutex, PoisonError};
+
+    static PLACE: Mutex<String> = Mutex::new(String::new());
+
+    /// The place that panics next; empty for none.
+    pub fn armed() -> String {
+        PLACE.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the next entry of that place panic.
+    pub fn arm(place: &str) {
+        *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place.to_owned();
+    }
+
+    /// Panics if this is the place, once.
+    pub fn point(place: &'static str) {
+        let mut armed = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+        if *armed == place {
+            armed.clear();
+            drop(armed);
+            panic!("fault injected at {place}");
+        }
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+pub use armed::{arm, armed, point};
+
+/// Does nothing: this is not a test build.
+#[cfg(not(feature = "fault-injection"))]
+#[inline(always)]
+pub fn point(_place: &'static str) {}

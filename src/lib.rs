@@ -1,0 +1,27 @@
+//! State machines as a native data type of Redis and Valkey: the server's side.
+//!
+//! The layers run one way. The server calls [`server`], which holds every `unsafe` and guards every
+//! entry; that calls [`commands`] and [`datatype`], which are safe; they call the core crate,
+//! which knows nothing of a server. Loading begins in [`server::module`] and comes to [`load`].
+
+mod commands;
+mod config;
+mod datatype;
+mod errors;
+mod fault;
+mod server;
+mod stats;
+
+use server::context::{Args, Context};
+
+/// Registers all that the module has, after the module API is set up.
+fn load(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
+    server::module::set_options(context);
+    config::register(context, args)?;
+    server::datatype::register(context)?;
+    server::module::subscribe(context)?;
+    commands::register(context)?;
+    server::info::register(context)?;
+    server::log::notice("redisstate: loaded");
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Module configs: registration and the callbacks that read and write them.
+
+#[cfg(feature = "fault-injection")]
+use std::ffi::CString;
+use std::ffi::{CStr, c_char, c_int, c_longlong, c_void};
+use std::sync::atomic::Ordering;
+
+use redis_module::raw;
+
+use crate::config::{Choice, Number};
+use crate::server::context::Context;
+#[cfg(feature = "fault-injection")]
+use crate::server::guard::guarded;
+use crate::server::api;
+
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+
+/// Registers a number, with its present value as the default.
+pub fn register_number(context: Context<'_>, number: &'static Number) -> Result<(), String> {
+    let flags = if number.is_memory {
+        raw::REDISMODULE_CONFIG_MEMORY
+    } else {
+        raw::REDISMODULE_CONFIG_DEFAULT
+    };
+    // SAFETY: the context is of the load call; the config lives as long as the process, and the
+    // callbacks get it back as their private data.
+    let status = unsafe {
+        api!(RedisModule_RegisterNumericConfig(
+            context.raw(),
+            number.name.as_ptr(),
+            number.value.load(Ordering::Relaxed),
+            flags,
+            number.min,
+            number.max,
+            Some(get_number),
+            Some(set_number),
+            None,
+            std::ptr::from_ref(number).cast_mut().cast(),
+        ))
+    };
+    check(number.name, status)
+}
+
+/// Registers a choice, with its present value as the default.
+pub fn register_choice(context: Context<'_>, choice: &'static Choice) -> Result<(), String> {
+    let mut names: Vec<*const c_char> = choice.names.iter().map(|name| name.as_ptr()).collect();
+    let count = c_int::try_from(names.len()).unwrap_or(c_int::MAX);
+    let values: Vec<c_int> = (0..count).collect();
+    // SAFETY: as above; the server copies the names and values.
+    let status = unsafe {
+        api!(RedisModule_RegisterEnumConfig(
+            context.raw(),
+            choice.name.as_ptr(),
+            choice.value.load(Ordering::Relaxed),
+            raw::REDISMODULE_CONFIG_DEFAULT,
+            names.as_mut_ptr(),
+            values.as_ptr(),
+            count,
+            Some(get_choice),
+            Some(set_choice),
+            None,
+            std::ptr::from_ref(choice).cast_mut().cast(),
+        ))
+    };
+    check(choice.name, status)
+}
+
+/// Gives every registered config its value from the configuration file.
+pub fn load(context: Context<'_>) -> Result<(), String> {
+    // SAFETY: the context is of the load call.
+    match unsafe { api!(RedisModule_LoadConfigs(context.raw())) } {
+        OK => Ok(()),
+        _ => Err("the server could not load the module's configs".into()),
+    }
+}
+
+fn check(name: &CStr, status: c_int) -> Result<(), String> {
+    match status {
+        OK => Ok(()),
+        _ => Err(format!("the server refuses the config {}", name.to_string_lossy())),
+    }
+}
+
+unsafe extern "C" fn get_number(_name: *const c_char, number: *mut c_void) -> c_longlong {
+    // SAFETY: the private data of `register_number`.
+    let number = unsafe { &*number.cast::<Number>() };
+    number.value.load(Ordering::Relaxed)
+}
+
+unsafe extern "C" fn set_number(
+    _name: *const c_char,
+    value: c_longlong,
+    number: *mut c_void,
+    _error: *mut *mut raw::RedisModuleString,
+) -> c_int {
+    // SAFETY: the private data of `register_number`.
+    let number = unsafe { &*number.cast::<Number>() };
+    number.value.store(value, Ordering::Relaxed);
+    OK
+}
+
+unsafe extern "C" fn get_choice(_name: *const c_char, choice: *mut c_void) -> c_int {
+    // SAFETY: the private data of `register_choice`.
+    let choice = unsafe { &*choice.cast::<Choice>() };
+    choice.value.load(Ordering::Relaxed)
+}
+
+unsafe extern "C" fn set_choice(
+    _name: *const c_char,
+    value: c_int,
+    choice: *mut c_void,
+    _error: *mut *mut raw::RedisModuleString,
+) -> c_int {
+    // SAFETY: the private data of `register_choice`.
+    let choice = unsafe { &*choice.cast::<Choice>() };
+    choice.value.store(value, Ordering::Relaxed);
+    OK
+}
+
+/// Registers the text that says where to panic, of test builds.
+#[cfg(feature = "fault-injection")]
+pub fn register_fault(context: Context<'_>) -> Result<(), String> {
+    let name = c"panic-at";
+    // SAFETY: as in `register_number`.
+    let status = unsafe {
+        api!(RedisModule_RegisterStringConfig(
+            context.raw(),
+            name.as_ptr(),
+            c"".as_ptr(),
+            raw::REDISMODULE_CONFIG_DEFAULT,
+            Some(get_fault),
+            Some(set_fault),
+            None,
+            std::ptr::null_mut(),
+        ))
+    };
+    check(name, status)
+}
+
+#[cfg(feature = "fault-injection")]
+unsafe extern "C" fn get_fault(
+    _name: *const c_char,
+    _data: *mut c_void,
+) -> *mut raw::RedisModuleString {
+    use std::sync::atomic::AtomicPtr;
+    static SHOWN: AtomicPtr<raw::RedisModuleString> = AtomicPtr::new(std::ptr::null_mut());
+    let armed = CString::new(crate::fault::armed()).unwrap_or_default();
+    // SAFETY: a new string, kept until the next call, as the server wants it.
+    unsafe {
+        let null = std::ptr::null_mut();
+        let new = api!(RedisModule_CreateString(null, armed.as_ptr(), armed.as_bytes().len()));
+        let old = SHOWN.swap(new, Ordering::Relaxed);
+        if !old.is_null() {
+            api!(RedisModule_FreeString(null, old));
+        }
+        new
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+unsafe extern "C" fn set_fault(
+    _name: *const c_char,
+    value: *mut raw::RedisModuleString,
+    _data: *mut c_void,
+    _error: *mut *mut raw::RedisModuleString,
+) -> c_int {
+    let mut length = 0;
+    // SAFETY: the server's string, for this callback.
+    let place = unsafe {
+        let start = api!(RedisModule_StringPtrLen(value, &raw mut length));
+        std::slice::from_raw_parts(start.cast::<u8>(), length)
+    };
+    guarded("config", || crate::fault::arm(&String::from_utf8_lossy(place)));
+    OK
+}

@@ -1,0 +1,233 @@
+//! A command's call: its arguments, its reply, what it does to the server.
+
+use std::ffi::CStr;
+use std::marker::PhantomData;
+
+use redis_module::raw;
+
+use crate::server::api;
+
+/// The context of a running command.
+///
+/// # Invariants
+///
+/// 1. The pointer is the one that the server gave for this call, valid until it returns.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    raw: *mut raw::RedisModuleCtx,
+    call: PhantomData<&'a ()>,
+}
+
+/// A command's arguments, its name first.
+#[derive(Clone, Copy)]
+pub struct Args<'a>(&'a [Str<'a>]);
+
+/// A string of the server.
+///
+/// # Invariants
+///
+/// 1. The pointer is an argument of the running call, valid until it returns.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Str<'a> {
+    raw: *mut raw::RedisModuleString,
+    call: PhantomData<&'a ()>,
+}
+
+impl<'a> Context<'a> {
+    /// # Safety
+    ///
+    /// `raw` is the context of a call that lasts for `'a`.
+    pub(super) unsafe fn new(raw: *mut raw::RedisModuleCtx) -> Self {
+        Self {
+            raw,
+            call: PhantomData,
+        }
+    }
+
+    pub(super) fn raw(self) -> *mut raw::RedisModuleCtx {
+        self.raw
+    }
+
+    /// Replies with a status.
+    #[inline]
+    pub fn reply_ok(self) {
+        // SAFETY: by invariant 1; the status ends in NUL.
+        unsafe { api!(RedisModule_ReplyWithSimpleString(self.raw, c"OK".as_ptr())) };
+    }
+
+    /// Replies with nil.
+    #[inline]
+    pub fn reply_null(self) {
+        // SAFETY: by invariant 1.
+        unsafe { api!(RedisModule_ReplyWithNull(self.raw)) };
+    }
+
+    /// Replies with an integer.
+    #[inline]
+    pub fn reply_integer(self, value: i64) {
+        // SAFETY: by invariant 1.
+        unsafe { api!(RedisModule_ReplyWithLongLong(self.raw, value)) };
+    }
+
+    /// Replies with a binary-safe string.
+    #[inline]
+    pub fn reply_bytes(self, bytes: &[u8]) {
+        // SAFETY: by invariant 1; the bytes are copied before the call returns.
+        unsafe {
+            api!(RedisModule_ReplyWithStringBuffer(self.raw, bytes.as_ptr().cast(), bytes.len()))
+        };
+    }
+
+    /// Begins an array reply; as many replies have to follow.
+    #[inline]
+    pub fn reply_array(self, length: usize) {
+        let length = std::ffi::c_long::try_from(length).unwrap_or(std::ffi::c_long::MAX);
+        // SAFETY: by invariant 1.
+        unsafe { api!(RedisModule_ReplyWithArray(self.raw, length)) };
+    }
+
+    /// Replies with an error; `text` begins with its code.
+    pub fn reply_error(self, text: &str) {
+        // An error is one line of C text; whatever a name contains was escaped before.
+        let mut text = text.replace(['\0', '\r', '\n'], " ").into_bytes();
+        text.push(0);
+        // SAFETY: by invariant 1; the text ends in NUL.
+        unsafe { api!(RedisModule_ReplyWithError(self.raw, text.as_ptr().cast())) };
+    }
+
+    /// Replies with the server's own error for a wrong number of arguments.
+    pub fn reply_wrong_arity(self) {
+        // SAFETY: by invariant 1.
+        unsafe { api!(RedisModule_WrongArity(self.raw)) };
+    }
+
+    /// Sends the command as it was given to replicas and AOF.
+    #[inline]
+    pub fn replicate_verbatim(self) {
+        // SAFETY: by invariant 1.
+        unsafe { api!(RedisModule_ReplicateVerbatim(self.raw)) };
+    }
+
+    /// Sends another command to replicas and AOF in place of this one.
+    pub fn replicate(self, command: &CStr, key: Str<'_>, rest: &[&[u8]]) {
+        let args: Vec<Owned> = rest.iter().map(|arg| Owned::new(self, arg)).collect();
+        let raw: Vec<_> = args.iter().map(|arg| arg.raw).collect();
+        // SAFETY: by invariant 1; `s` is one string, `v` a vector and its length; the server takes
+        // references of its own.
+        unsafe {
+            api!(RedisModule_Replicate(
+                self.raw,
+                command.as_ptr(),
+                c"sv".as_ptr(),
+                key.raw,
+                raw.as_ptr(),
+                raw.len(),
+            ))
+        };
+    }
+
+    /// Tells WATCH and client-side caching that a key has changed.
+    #[inline]
+    pub fn signal_modified(self, key: Str<'_>) {
+        // SAFETY: by invariant 1, of both.
+        unsafe { api!(RedisModule_SignalModifiedKey(self.raw, key.raw)) };
+    }
+
+    /// Publishes a keyspace event, of the class for module types (`d`).
+    #[inline]
+    pub fn notify(self, event: &CStr, key: Str<'_>) {
+        let class = raw::REDISMODULE_NOTIFY_MODULE;
+        // SAFETY: by invariant 1, of both; the event ends in NUL.
+        unsafe {
+            api!(RedisModule_NotifyKeyspaceEvent(self.raw, class, event.as_ptr(), key.raw))
+        };
+    }
+
+    /// Whether this command has happened elsewhere already and has to be done here whatever the
+    /// local configuration says: it comes from the primary or from an append-only file.
+    #[cold]
+    pub fn obeys(self) -> bool {
+        self.has_flag(raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING)
+    }
+
+    /// Whether the server is over `maxmemory`.
+    pub fn is_out_of_memory(self) -> bool {
+        self.has_flag(raw::REDISMODULE_CTX_FLAGS_OOM)
+    }
+
+    fn has_flag(self, flags: u32) -> bool {
+        // SAFETY: by invariant 1.
+        let set = unsafe { api!(RedisModule_GetContextFlags(self.raw)) };
+        set.cast_unsigned() & flags != 0
+    }
+}
+
+impl<'a> Args<'a> {
+    /// # Safety
+    ///
+    /// `argv` points to `argc` strings that live for `'a`.
+    pub(super) unsafe fn new(argv: *mut *mut raw::RedisModuleString, argc: i32) -> Self {
+        let count = usize::try_from(argc).unwrap_or(0);
+        // SAFETY: as the caller promises; `Str` is a transparent wrapper.
+        Self(unsafe { std::slice::from_raw_parts(argv.cast(), count) })
+    }
+
+    /// How many there are, the command's name included.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// The argument at `index`, if there is one.
+    #[inline]
+    pub fn get(self, index: usize) -> Option<Str<'a>> {
+        self.0.get(index).copied()
+    }
+
+    /// All arguments as they are, if there are exactly `N`.
+    #[inline]
+    pub fn exactly<const N: usize>(self) -> Option<[Str<'a>; N]> {
+        self.0.try_into().ok()
+    }
+}
+
+impl<'a> Str<'a> {
+    pub(super) fn raw(self) -> *mut raw::RedisModuleString {
+        self.raw
+    }
+
+    /// The bytes of the string.
+    #[inline]
+    pub fn bytes(self) -> &'a [u8] {
+        let mut length = 0;
+        // SAFETY: by invariant 1; the server's string is not changed while its call runs.
+        unsafe {
+            let start = api!(RedisModule_StringPtrLen(self.raw, &raw mut length));
+            std::slice::from_raw_parts(start.cast(), length)
+        }
+    }
+}
+
+/// A string made for the server, freed with this value.
+struct Owned<'a> {
+    context: Context<'a>,
+    raw: *mut raw::RedisModuleString,
+}
+
+impl<'a> Owned<'a> {
+    fn new(context: Context<'a>, bytes: &[u8]) -> Self {
+        // SAFETY: by the context's invariant 1; the bytes are copied.
+        let raw = unsafe {
+            api!(RedisModule_CreateString(context.raw, bytes.as_ptr().cast(), bytes.len()))
+        };
+        Self { context, raw }
+    }
+}
+
+impl Drop for Owned<'_> {
+    fn drop(&mut self) {
+        // SAFETY: made in `new` and owned by this value alone.
+        unsafe { api!(RedisModule_FreeString(self.context.raw, self.raw)) };
+    }
+}
