@@ -113,32 +113,69 @@ fn with_tape<T>(
     read(&tape.0)
 }
 
+/// Where bytes cease to be JSON, and why. The fast parser knows the place only sometimes, so
+/// `serde_json` is asked; the former has the say on whether it is JSON at all.
 fn syntax_error(json: &[u8], error: &simd_json::Error) -> DocumentError {
     use simd_json::ErrorType as E;
-    let mut at = error.index();
-    let why = match error.error() {
-        _ if json.iter().all(u8::is_ascii_whitespace) => "it is empty",
-        E::InvalidUtf8 => {
-            at = std::str::from_utf8(json)
-                .err()
-                .map_or(at, |error| error.valid_up_to());
-            "invalid UTF-8"
+    let (at, why) = match error.error() {
+        _ if json.iter().all(u8::is_ascii_whitespace) => (0, "it is empty".to_owned()),
+        E::InvalidUtf8 => (valid_up_to(json), "invalid UTF-8".to_owned()),
+        E::DepthLimitExceeded => {
+            let why = "nested too deep, a machine has three levels";
+            (error.index(), why.to_owned())
         }
-        E::DepthLimitExceeded => "nested too deep, a machine has three levels",
-        E::InvalidEscape | E::InvalidUnicodeEscape | E::InvalidUnicodeCodepoint => {
-            "invalid escape in a string"
-        }
-        E::UnterminatedString | E::Eof | E::ExpectedArrayContent | E::ExpectedObjectContent => {
-            "it ends too early, or a string or bracket is not closed"
-        }
-        E::TrailingData => "something follows the document",
-        E::ExpectedObjectColon => "expected a colon",
-        E::ExpectedArrayComma | E::ExpectedMapComma => "expected a comma or a closing bracket",
-        E::ExpectedObjectKey | E::KeyMustBeAString | E::BadKeyType => "expected a quoted key",
-        E::InvalidNumber | E::InvalidExponent | E::ExpectedNumber => "invalid number",
-        _ => "unexpected character",
+        _ => match serde_json::from_slice::<serde::de::IgnoredAny>(json) {
+            Err(error) => in_words(json, &error),
+            Ok(_) => lone_surrogate(json).map_or_else(
+                || (error.index(), "number out of range".to_owned()),
+                |at| (at, "escape of half a character (lone surrogate)".to_owned()),
+            ),
+        },
     };
     DocumentError(Fault::Syntax(at, why))
+}
+
+fn valid_up_to(json: &[u8]) -> usize {
+    std::str::from_utf8(json).map_or_else(|error| error.valid_up_to(), str::len)
+}
+
+/// The place of an error by `serde_json` as an offset, and its words without the place.
+fn in_words(json: &[u8], error: &serde_json::Error) -> (usize, String) {
+    let before = json
+        .split_inclusive(|&byte| byte == b'\n')
+        .take(error.line() - 1);
+    // Columns count from one, and are zero at the very beginning of a line.
+    let at = before.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
+    if error.is_eof() {
+        return (json.len(), "it ends too early".to_owned());
+    }
+    let what = error.to_string();
+    match what.split(" at line ").next().unwrap_or_default() {
+        // The place is that of the byte before.
+        why if why.starts_with("control character") => {
+            let why = "control character in a string, write it as an escape";
+            (at + 1, why.to_owned())
+        }
+        why => (at, why.to_owned()),
+    }
+}
+
+/// The first escape of a surrogate that has no other half, in text that is JSON otherwise.
+fn lone_surrogate(json: &[u8]) -> Option<usize> {
+    let escaped = |at: usize| {
+        let digits = json.get(at..)?.strip_prefix(b"\\u")?.get(..4)?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut at = 0;
+    while at < json.len() {
+        at += match (escaped(at), escaped(at + 6)) {
+            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => 12,
+            (Some(0xd800..0xe000), _) => return Some(at),
+            _ if json[at] == b'\\' => 2,
+            _ => 1,
+        };
+    }
+    None
 }
 
 /// The fields of a document, found but not yet read through.

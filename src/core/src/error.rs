@@ -9,7 +9,7 @@ pub struct DocumentError(pub(crate) Fault);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Not JSON at all: the byte offset, and why.
-    Syntax(usize, &'static str),
+    Syntax(usize, String),
     /// JSON, but of the wrong shape at some place.
     Shape(Place, String),
     /// Larger than a limit allows.
