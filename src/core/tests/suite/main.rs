@@ -9,6 +9,7 @@
 #[path = "../model/mod.rs"]
 mod model;
 
+mod acceptance;
 mod limits;
 mod machines;
 mod moves;
