@@ -24,6 +24,10 @@ pub const MAX_STATES: usize = 1 << 24;
 /// Longest archive, in bytes: rkyv's offsets are 32-bit and signed.
 pub const MAX_BYTES: usize = 1 << 30;
 
+/// Longest document that a definition may stand for, in bytes. An archive holds each name once, its
+/// document every time: without a bound, a kilobyte from a forger would be answered with megabytes.
+pub const MAX_DOCUMENT_BYTES: usize = 1 << 31;
+
 const MAGIC: [u8; 4] = *b"RSMA";
 const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 12;
@@ -240,6 +244,8 @@ impl Parts {
             Kind::Names
         } else if !self.is_numbered_by_appearance() {
             Kind::Numbering
+        } else if self.named_bytes() > MAX_DOCUMENT_BYTES {
+            Kind::Document(self.named_bytes())
         } else {
             return Ok(());
         };
@@ -256,7 +262,7 @@ impl Parts {
 
     /// Whether states without a row appear in the order of their IDs. It also means that every
     /// target is in range and that no state is there for nothing, but for one that was current
-    /// when the definition was made.
+    /// when the definition was made; that one has a name, as no document can say otherwise.
     fn is_numbered_by_appearance(&self) -> bool {
         let mut seen = self.row_ends.len();
         for &state in self.targets.iter().chain([&self.initial]) {
@@ -266,7 +272,28 @@ impl Parts {
                 std::cmp::Ordering::Greater => return false,
             }
         }
-        seen == self.name_ends.len() || seen + 1 == self.name_ends.len()
+        let foreign_is_named = || self.name_ends.last() > self.name_ends.iter().nth_back(1);
+        match self.name_ends.len().checked_sub(seen) {
+            Some(0) => true,
+            Some(1) => foreign_is_named(),
+            _ => false,
+        }
+    }
+
+    /// The bytes of all names as often as a document has to say them.
+    fn named_bytes(&self) -> usize {
+        let keys = self
+            .row_ends
+            .len()
+            .checked_sub(1)
+            .map_or(0, |last| self.name_ends[last]);
+        let name = |state: StateId| self.name(state).len();
+        keys as usize
+            + self
+                .targets
+                .iter()
+                .map(|&target| name(target))
+                .sum::<usize>()
     }
 }
 
@@ -292,6 +319,7 @@ pub(crate) enum Kind {
     Rows,
     Names,
     Numbering,
+    Document(usize),
     RepeatedName,
     NotCanonical,
     TooLarge,
@@ -321,6 +349,12 @@ impl fmt::Display for ArchiveError {
                 "name ends do not cover the names, or these are not UTF-8"
             ),
             Kind::Numbering => write!(f, "states are not numbered by first appearance"),
+            Kind::Document(got) => {
+                write!(
+                    f,
+                    "document of {got} bytes, expected at most {MAX_DOCUMENT_BYTES}"
+                )
+            }
             Kind::RepeatedName => write!(f, "two states have the same name"),
             Kind::NotCanonical => write!(f, "archive is not in canonical form"),
             Kind::TooLarge => write!(f, "definition is too large for an archive"),
@@ -397,6 +431,32 @@ mod tests {
         parts.names.push(b'c');
         parts.name_ends.push(3);
         assert_eq!(refused(&parts), Kind::Numbering);
+    }
+
+    #[test]
+    fn the_one_state_that_is_there_for_nothing_has_a_name() {
+        let parts = Parts {
+            names: b"a".to_vec(),
+            name_ends: vec![1, 1],
+            ..Parts::default()
+        };
+        assert_eq!(refused(&parts), Kind::Numbering);
+    }
+
+    #[test]
+    fn a_small_archive_of_a_huge_document_is_refused() {
+        let parts = |targets| Parts {
+            names: vec![b'x'; 1 << 20],
+            name_ends: vec![1 << 20],
+            row_ends: vec![targets],
+            targets: vec![0; targets as usize],
+            initial: 0,
+        };
+        assert_eq!(
+            refused(&parts(2048)),
+            Kind::Document((2048 << 20) + (1 << 20))
+        );
+        assert!(Bytes::decode(&encoded(&parts(2047))).is_ok());
     }
 
     #[test]
