@@ -10,6 +10,7 @@
 mod model;
 
 mod acceptance;
+mod golden;
 mod limits;
 mod machines;
 mod moves;
