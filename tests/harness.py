@@ -145,12 +145,15 @@ class Server:
 
     # -- life ------------------------------------------------------------------------------
 
+    def command(self):
+        return [SERVER, str(self.config_file)]
+
     def start(self, wait=True):
         self.expected_to_end = False
         in_main = threading.current_thread() is threading.main_thread()
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                [SERVER, str(self.config_file)],
+                self.command(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -269,6 +272,16 @@ class Server:
     def run(self, *command):
         with self.client() as client:
             return client.execute_command(*command)
+
+    def raw(self, *command):
+        """The reply as RESP2 gave it, without redis-py's own view of it."""
+        with self.client() as client:
+            client.response_callbacks.clear()
+            return client.execute_command(*command)
+
+    def config(self, name):
+        """The value of one config, as text."""
+        return self.raw("CONFIG", "GET", name)[1].decode()
 
 
 # ---- exact bytes ------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What a machine is, written as plainly as it can be; the server's answers are compared with it."""
 
+import copy
 import json
 
 
@@ -40,9 +41,4 @@ class Machine:
         return json.dumps(self.fields(), ensure_ascii=False)
 
     def copy(self):
-        return Machine.of(self.document()).knowing(self.states)
-
-    def knowing(self, states):
-        """The definition's states stay, also those that only an earlier `current` had named."""
-        self.states = set(states)
-        return self
+        return copy.deepcopy(self)

@@ -25,7 +25,7 @@ def document(current, reason=""):
 
 
 def test_the_mode_is_on(edge):
-    assert edge.config_get("redisstate.compat") == {b"redisstate.compat": b"edge"}
+    assert edge.server.config("redisstate.compat") == "edge"
 
 
 def test_reason_is_always_written(sm):

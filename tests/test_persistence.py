@@ -283,7 +283,8 @@ def test_dump_and_restore_on_another_server(servers):
     populate(one)
     keys = machines(one)
     for key in keys:
-        two.run("RESTORE", key, 0, one.run("DUMP", key))
+        expires = max(one.run("PEXPIRETIME", key), 0)
+        two.run("RESTORE", key, expires, one.run("DUMP", key), "ABSTTL")
         assert two.run("SM.GET", key) == one.run("SM.GET", key)
         assert two.run("DUMP", key) == one.run("DUMP", key)
     assert value_digests(one, keys) == value_digests(two, keys)

@@ -1,4 +1,5 @@
-"""The README is true: its redis-cli transcripts and its Python are run, in their order, on one server.
+"""The README and the texts in docs/ are true: their redis-cli transcripts and their Python are run, in
+their order, on one server for each text.
 
 A ```console block that starts with `$ redis-cli` is a transcript: every line after a prompt is sent
 to redis-cli, and what it prints must be the lines below, byte for byte. In a ```python block an
@@ -16,36 +17,31 @@ import redis
 
 from harness import ROOT, SLOWDOWN
 
-README = ROOT / "README.md"
+TEXTS = [path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if path.exists()]
 PROMPT = re.compile(r"^127\.0\.0\.1:\d+(?:\(TX\))?> ?(.*)$")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 NOT_RUN = re.compile(r"<!-- not run: .+ -->\n+$")
 
-pytestmark = pytest.mark.skipif(not README.exists(), reason="no README.md yet")
 
 
-def blocks(kind):
+def blocks(path, kind):
     """(line number, text) of every block of a kind that is to be run."""
-    text = README.read_text()
+    text = path.read_text()
     for match in FENCE.finditer(text):
         if match[1] == kind and not NOT_RUN.search(text[: match.start()]):
             yield text.count("\n", 0, match.start()) + 2, match[2]
 
 
-@pytest.fixture(scope="module")
-def readme_server():
-    from harness import Pool
-
-    pool = Pool()
-    yield pool.start()
-    pool.close()
+def with_blocks(find):
+    """The texts that have something to run, as parameters."""
+    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in TEXTS if find(path)]
 
 
 # ---- transcripts --------------------------------------------------------------------------------
 
 
-def transcripts():
-    return [(line, text) for line, text in blocks("console") if text.startswith("$ redis-cli")]
+def transcripts(path):
+    return [(line, text) for line, text in blocks(path, "console") if text.startswith("$ redis-cli")]
 
 
 def steps(text):
@@ -86,56 +82,62 @@ def session(port, commands):
 
 
 @pytest.mark.skipif(not shutil.which("redis-cli"), reason="redis-cli is not installed")
-def test_transcripts(readme_server):
-    assert transcripts(), "the README has a redis-cli walk-through"
-    for first_line, text in transcripts():
+@pytest.mark.parametrize("path", with_blocks(transcripts))
+def test_transcripts(servers, path):
+    port = servers.start().port
+    for first_line, text in transcripts(path):
         script = steps(text)
         inside = [command for command, _ in script if not command.startswith("$ ")]
-        replies = iter(session(readme_server.port, inside))
+        replies = iter(session(port, inside))
         for command, expected in script:
             if command == "$ redis-cli":
                 continue
-            if command.startswith("$ redis-cli "):
-                line = command.removeprefix("$ redis-cli ")
-                printed = subprocess.run(
-                    f"redis-cli --no-raw -p {readme_server.port} {line}",
-                    shell=True, capture_output=True, check=True, timeout=30 * SLOWDOWN,
-                ).stdout.decode().rstrip("\n")
-            else:
-                printed = next(replies)
-            assert printed == expected.rstrip("\n"), f"README.md:{first_line}: {command}"
+            printed = one_shot(port, command) if command.startswith("$ ") else next(replies)
+            assert printed == expected.rstrip("\n"), f"{path.name}:{first_line}: {command}"
+
+
+def one_shot(port, command):
+    """A command line of the shell: redis-cli with arguments, run where the README is."""
+    line = command.removeprefix("$ redis-cli ")
+    return subprocess.run(
+        f"redis-cli --no-raw -p {port} {line}",
+        shell=True, capture_output=True, check=True, timeout=30 * SLOWDOWN, cwd=ROOT,
+    ).stdout.decode().rstrip("\n")
+
+
+def test_the_readme_has_both_walks():
+    assert transcripts(TEXTS[0]) and list(blocks(TEXTS[0], "python"))
 
 
 # ---- Python -------------------------------------------------------------------------------------
 
 
-def test_python(readme_server, monkeypatch):
-    found = list(blocks("python"))
-    assert found, "the README has a redis-py walk-through"
-    port = readme_server.port
+@pytest.mark.parametrize("path", with_blocks(lambda path: list(blocks(path, "python"))))
+def test_python(servers, monkeypatch, path):
+    port = servers.start().port
 
     class Redis(redis.Redis):
-        """The README's client talks to port 6379; here the server is elsewhere."""
+        """The client in a text talks to port 6379; here the server is elsewhere."""
 
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **{**kwargs, "port": port})
 
     monkeypatch.setattr(redis, "Redis", Redis)
     names = {}
-    for first_line, text in found:
-        run_python(text, names, first_line)
+    for first_line, text in blocks(path, "python"):
+        run_python(text, names, f"{path.name}:{first_line}")
 
 
-def run_python(text, names, first_line):
+def run_python(text, names, place):
     lines = text.splitlines()
     checked = 0
     for node in ast.parse(text).body:
         comment = re.search(r"# -> (.*)$", lines[node.end_lineno - 1])
         if isinstance(node, ast.Expr):
-            value = eval(compile(ast.Expression(node.value), "README.md", "eval"), names)
+            value = eval(compile(ast.Expression(node.value), place, "eval"), names)
             if comment:
                 checked += 1
-                assert repr(value) == comment[1].strip(), f"README.md:{first_line + node.lineno - 1}"
+                assert repr(value) == comment[1].strip(), f"{place}, line {node.lineno}"
         else:
-            exec(compile(ast.Module([node], []), "README.md", "exec"), names)
-    assert checked == text.count("# -> "), f"README.md:{first_line}: a '# ->' that is not at an expression"
+            exec(compile(ast.Module([node], []), place, "exec"), names)
+    assert checked == text.count("# -> "), f"{place}: a '# ->' that is not at an expression"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from documents import ORDER
-from harness import ROOT, array
+from harness import ROOT, array, server_version
 
 COMMANDS = ["SM.TEMPLATE", "SM.SET", "SM.CREATE", "SM.GET", "SM.STATE", "SM.MUTATE", "SM.RESET"]
 READS = {"SM.GET", "SM.STATE"}
@@ -27,9 +27,7 @@ def info(db, command):
     """COMMAND INFO as the server sends it: name, arity, flags, first, last, step, …, key specs."""
     with db.server.wire() as wire:
         assert wire("COMMAND", "INFO", command) != b"*1\r\n*-1\r\n", f"{command} is not there"
-    with db.server.client() as client:
-        client.response_callbacks.clear()
-        return client.execute_command("COMMAND", "INFO", command)[0]
+    return db.server.raw("COMMAND", "INFO", command)[0]
 
 
 def flags(db, command):
@@ -37,9 +35,8 @@ def flags(db, command):
 
 
 def test_module_is_loaded(db):
-    modules = [dict(zip(m[::2], m[1::2])) if isinstance(m, list) else m for m in db.module_list()]
-    names = [m.get(b"name", m.get("name")) for m in modules]
-    assert names == [b"redisstate"] or names == ["redisstate"]
+    modules = [dict(zip(row[::2], row[1::2])) for row in db.server.raw("MODULE", "LIST")]
+    assert [module[b"name"] for module in modules] == [b"redisstate"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -86,7 +83,7 @@ def test_getkeys(wire, command):
 
 @pytest.mark.parametrize("command", ARGUMENTS)
 def test_getkeysandflags(db, command):
-    ((key, key_flags),) = db.execute_command(
+    ((key, key_flags),) = db.server.raw(
         "COMMAND", "GETKEYSANDFLAGS", command, *ARGUMENTS[command]
     )
     assert key == b"k"
@@ -138,14 +135,14 @@ def test_a_wrong_number_of_arguments_is_the_servers_own_error(wire, command):
 
 
 def test_configs_and_their_defaults(db):
-    expected = {
+    reply = db.server.raw("CONFIG", "GET", "redisstate.*")
+    assert dict(zip(reply[::2], reply[1::2])) == {
         b"redisstate.compat": b"documented",
         b"redisstate.max-document-bytes": b"16777216",
         b"redisstate.max-states": b"100000",
         b"redisstate.max-transitions": b"1000000",
         b"redisstate.max-reason-bytes": b"65536",
     }
-    assert db.config_get("redisstate.*") == expected
 
 
 def test_configs_from_the_file_by_arguments_and_rewritten(servers):
@@ -153,16 +150,14 @@ def test_configs_from_the_file_by_arguments_and_rewritten(servers):
         ["redisstate.max-states 10", "redisstate.compat edge"],
         module_args="max-transitions 20 redisstate.max-reason-bytes 30",
     )
-    with server.client() as client:
-        assert client.config_get("redisstate.max-states") == {b"redisstate.max-states": b"10"}
-        assert client.config_get("redisstate.max-transitions") == {b"redisstate.max-transitions": b"20"}
-        assert client.config_get("redisstate.max-reason-bytes") == {b"redisstate.max-reason-bytes": b"30"}
-        client.config_set("redisstate.max-states", 11)
-        client.execute_command("CONFIG", "REWRITE")
+    assert server.config("redisstate.max-states") == "10"
+    assert server.config("redisstate.max-transitions") == "20"
+    assert server.config("redisstate.max-reason-bytes") == "30"
+    server.run("CONFIG", "SET", "redisstate.max-states", 11)
+    server.run("CONFIG", "REWRITE")
     server.restart()
-    with server.client() as client:
-        assert client.config_get("redisstate.max-states") == {b"redisstate.max-states": b"11"}
-        assert client.config_get("redisstate.compat") == {b"redisstate.compat": b"edge"}
+    assert server.config("redisstate.max-states") == "11"
+    assert server.config("redisstate.compat") == "edge"
 
 
 @pytest.mark.parametrize("arguments", ["compat neither", "max-states many", "nonsense 1", "max-states"])
@@ -174,7 +169,10 @@ def test_a_wrong_argument_is_a_refused_load_that_says_why(servers, arguments):
 
 def test_acl_by_category_and_key(db):
     db.execute_command("SM.SET", "order:1", ORDER)
-    db.execute_command("ACL", "SETUSER", "reader", "reset", "on", "nopass", "+@read", "~order:*")
+    # Before 7.2 the server puts no module's command into a category: there they are named.
+    name, version = server_version()
+    allowed = ["+sm.state", "+sm.get"] if name == "redis" and version < (7, 2, 0) else ["+@read"]
+    db.execute_command("ACL", "SETUSER", "reader", "reset", "on", "nopass", *allowed, "~order:*")
     try:
         with db.server.client(username="reader", password="x") as reader:
             assert reader.execute_command("SM.STATE", "order:1") == [b"bar"]
