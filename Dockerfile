@@ -1,0 +1,26 @@
+# Built with the same Debian release as the image that runs it, so that the C library is the same.
+FROM rust:slim-bookworm AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends build-essential libclang-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+# What the module is made of and nothing else, so that an edit to a test or a text builds nothing.
+# benches is there because the manifest of the core names a file in it.
+COPY Cargo.toml Cargo.lock commands.json ./
+COPY src src
+COPY benches benches
+RUN cargo build --release --locked
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends redis-server \
+    && rm -rf /var/lib/apt/lists/* \
+    && install -d -o redis -g redis /data
+COPY --from=build /build/target/release/libredis_state.so /usr/local/lib/
+USER redis
+WORKDIR /data
+VOLUME /data
+EXPOSE 6379
+# Protected mode would answer nobody outside the container. What can reach port 6379 can do
+# everything, so publish it to trusted networks only, or add --requirepass.
+ENTRYPOINT ["redis-server", "--dir", "/data", "--protected-mode", "no", "--loadmodule", "/usr/local/lib/libredis_state.so"]
