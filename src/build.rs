@@ -16,7 +16,11 @@ fn main() {
     let mut out = String::from("&[\n");
     for (name, command) in &commands {
         let command = command.as_object();
-        write_command(name, command.unwrap_or_else(|| panic!("{name} is not an object")), &mut out);
+        write_command(
+            name,
+            command.unwrap_or_else(|| panic!("{name} is not an object")),
+            &mut out,
+        );
     }
     out.push_str("]\n");
     let target = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
@@ -25,13 +29,25 @@ fn main() {
 
 fn write_command(name: &str, command: &Object, out: &mut String) {
     let known = [
-        "summary", "complexity", "since", "arity", "flags", "acl_categories", "key_flags",
-        "arguments", "history",
+        "summary",
+        "complexity",
+        "since",
+        "arity",
+        "flags",
+        "acl_categories",
+        "key_flags",
+        "arguments",
+        "history",
     ];
     for field in command.keys() {
-        assert!(known.contains(&field.as_str()), "{name}: unknown field {field}");
+        assert!(
+            known.contains(&field.as_str()),
+            "{name}: unknown field {field}"
+        );
     }
-    let arity = command["arity"].as_i64().unwrap_or_else(|| panic!("{name}: arity"));
+    let arity = command["arity"]
+        .as_i64()
+        .unwrap_or_else(|| panic!("{name}: arity"));
     let _ = writeln!(
         out,
         "CommandSpec {{ name: c{name:?}, summary: c{:?}, complexity: c{:?}, since: c{:?}, \
@@ -52,7 +68,9 @@ fn history(command: &str, object: &Object) -> String {
     let entries = object.get("history").and_then(Value::as_array);
     let entry = |entry: &Value| {
         let part = |at: usize| {
-            entry[at].as_str().unwrap_or_else(|| panic!("{command}: history is [since, changes]"))
+            entry[at]
+                .as_str()
+                .unwrap_or_else(|| panic!("{command}: history is [since, changes]"))
         };
         format!("(c{:?}, c{:?}),", part(0), part(1))
     };
@@ -62,7 +80,9 @@ fn history(command: &str, object: &Object) -> String {
 fn arguments(command: &str, object: &Object) -> String {
     let list = object.get("arguments").and_then(Value::as_array);
     let argument = |argument: &Value| {
-        let argument = argument.as_object().unwrap_or_else(|| panic!("{command}: argument"));
+        let argument = argument
+            .as_object()
+            .unwrap_or_else(|| panic!("{command}: argument"));
         let kind = match text(command, argument, "type") {
             "key" => "Key",
             "string" => "String",
@@ -71,7 +91,10 @@ fn arguments(command: &str, object: &Object) -> String {
             "block" => "Block",
             other => panic!("{command}: unknown argument type {other}"),
         };
-        let optional = argument.get("optional").and_then(Value::as_bool).unwrap_or(false);
+        let optional = argument
+            .get("optional")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
         format!(
             "ArgumentSpec {{ name: c{:?}, kind: ArgumentKind::{kind}, token: {}, summary: {}, \
              optional: {optional}, arguments: &[{}] }},",
@@ -96,5 +119,8 @@ fn maybe(object: &Object, field: &str) -> String {
 
 fn words<'a>(object: &'a Object, field: &str) -> Vec<&'a str> {
     let list = object.get(field).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Value::as_str).collect()
+    list.into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }

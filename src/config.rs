@@ -56,13 +56,25 @@ static COMPAT: Choice = Choice {
     names: &[c"documented", c"edge"],
     value: AtomicI32::new(0),
 };
-static DOCUMENT_BYTES: Number =
-    Number::new(c"max-document-bytes", Limits::DEFAULT.document_bytes, 1 << 30, true);
+static DOCUMENT_BYTES: Number = Number::new(
+    c"max-document-bytes",
+    Limits::DEFAULT.document_bytes,
+    1 << 30,
+    true,
+);
 static STATES: Number = Number::new(c"max-states", Limits::DEFAULT.states, 1 << 24, false);
-static TRANSITIONS: Number =
-    Number::new(c"max-transitions", Limits::DEFAULT.transitions, 1 << 28, false);
-static REASON_BYTES: Number =
-    Number::new(c"max-reason-bytes", Limits::DEFAULT.reason_bytes, 1 << 29, true);
+static TRANSITIONS: Number = Number::new(
+    c"max-transitions",
+    Limits::DEFAULT.transitions,
+    1 << 28,
+    false,
+);
+static REASON_BYTES: Number = Number::new(
+    c"max-reason-bytes",
+    Limits::DEFAULT.reason_bytes,
+    1 << 29,
+    true,
+);
 
 static NUMBERS: [&Number; 4] = [&DOCUMENT_BYTES, &STATES, &TRANSITIONS, &REASON_BYTES];
 
@@ -91,7 +103,8 @@ pub fn limits() -> Limits {
 /// defaults, so that the configuration file and CONFIG SET win over them.
 pub fn register(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
     for at in (0..args.len()).step_by(2) {
-        let text = |arg: Option<Str<'_>>| arg.map(|arg| String::from_utf8_lossy(arg.bytes()).into());
+        let text =
+            |arg: Option<Str<'_>>| arg.map(|arg| String::from_utf8_lossy(arg.bytes()).into());
         let name: String = text(args.get(at)).unwrap_or_default();
         let value: Option<String> = text(args.get(at + 1));
         set_default(&name, value.as_deref())?;
@@ -114,27 +127,49 @@ fn set_default(name: &str, value: Option<&str>) -> Result<(), String> {
     }
     match NUMBERS.iter().find(|number| is(number.name)) {
         Some(number) => set_number(number, value),
-        None => Err(format!("unknown argument {name}, expected compat or a limit and its value")),
+        None => Err(format!(
+            "unknown argument {name}, expected compat or a limit and its value"
+        )),
     }
 }
 
 fn set_choice(choice: &Choice, value: &str) -> Result<(), String> {
     let wanted = value.to_lowercase();
-    let position = choice.names.iter().position(|name| name.to_bytes() == wanted.as_bytes());
+    let position = choice
+        .names
+        .iter()
+        .position(|name| name.to_bytes() == wanted.as_bytes());
     let position = position.and_then(|position| i32::try_from(position).ok());
-    let expected = || choice.names.iter().map(|n| n.to_string_lossy()).collect::<Vec<_>>().join(" or ");
+    let expected = || {
+        choice
+            .names
+            .iter()
+            .map(|n| n.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" or ")
+    };
     let position = position.ok_or_else(|| {
-        format!("{} is {value}, expected {}", choice.name.to_string_lossy(), expected())
+        format!(
+            "{} is {value}, expected {}",
+            choice.name.to_string_lossy(),
+            expected()
+        )
     })?;
     choice.value.store(position, Ordering::Relaxed);
     Ok(())
 }
 
 fn set_number(number: &Number, value: &str) -> Result<(), String> {
-    let parsed = value.parse().ok().filter(|n| (number.min..=number.max).contains(n));
+    let parsed = value
+        .parse()
+        .ok()
+        .filter(|n| (number.min..=number.max).contains(n));
     let parsed = parsed.ok_or_else(|| {
         let name = number.name.to_string_lossy();
-        format!("{name} is {value}, expected a number from {} to {}", number.min, number.max)
+        format!(
+            "{name} is {value}, expected a number from {} to {}",
+            number.min, number.max
+        )
     })?;
     number.value.store(parsed, Ordering::Relaxed);
     Ok(())

@@ -55,7 +55,9 @@ pub fn load(io: &mut Io<'_>, encoding: i32) -> Option<Machine> {
     if let Err(why) = &machine {
         stats::count(&stats::LOADS_REFUSED);
         let key = io.key_name();
-        log::warning(&format!("redisstate: key {key} holds no valid state machine: {why}"));
+        log::warning(&format!(
+            "redisstate: key {key} holds no valid state machine: {why}"
+        ));
     }
     machine.ok()
 }
@@ -68,7 +70,9 @@ fn decode(bytes: &[u8], encoding: i32) -> Result<Machine, String> {
         RECORD => READER
             .with_borrow_mut(|reader| reader.read(bytes, &INTERNER))
             .map_err(|why| why.to_string()),
-        newer => Err(format!("encoding {newer} is newer than this module, which knows {RECORD}")),
+        newer => Err(format!(
+            "encoding {newer} is newer than this module, which knows {RECORD}"
+        )),
     }
 }
 
@@ -87,7 +91,9 @@ pub fn record(machine: &Machine) -> Vec<u8> {
 pub fn rewrite(io: &mut Io<'_>, machine: &Machine) {
     let definition = machine.definition();
     let nameless = machine.state_bytes().is_empty() && machine.state() != definition.initial();
-    let foreign = definition.foreign().filter(|&foreign| foreign != machine.state());
+    let foreign = definition
+        .foreign()
+        .filter(|&foreign| foreign != machine.state());
     if !nameless && foreign.is_none() {
         return io.emit(c"SM.SET", &[&machine.to_json(Dialect::Documented)]);
     }
@@ -99,9 +105,14 @@ pub fn rewrite(io: &mut Io<'_>, machine: &Machine) {
 
 /// The memory of a machine: its own, and its share of the definition's.
 pub fn memory(machine: &Machine, block_size: impl Fn(*const u8, usize) -> usize) -> usize {
-    let own: usize = machine.blocks().map(|(block, asked)| block_size(block, asked)).sum();
+    let own: usize = machine
+        .blocks()
+        .map(|(block, asked)| block_size(block, asked))
+        .sum();
     let definition = machine.definition();
-    own + definition.memory(block_size).div_ceil(Arc::strong_count(definition))
+    own + definition
+        .memory(block_size)
+        .div_ceil(Arc::strong_count(definition))
 }
 
 /// How much work a free is. Only the last machine of a large definition is worth a thread.

@@ -41,7 +41,10 @@ impl fmt::Display for CommandError {
         match self {
             Self::WrongArity => write!(f, "ERR wrong number of arguments"),
             Self::WrongType => {
-                write!(f, "WRONGTYPE Operation against a key holding the wrong kind of value")
+                write!(
+                    f,
+                    "WRONGTYPE Operation against a key holding the wrong kind of value"
+                )
             }
             Self::Document(why) => write!(f, "ERR invalid machine: {why}"),
             Self::Limit(limit) => write!(f, "ERR {limit}"),
@@ -49,7 +52,10 @@ impl fmt::Display for CommandError {
                 found,
                 command,
                 expected,
-            } => write!(f, "ERR unknown option '{found}' for {command}: expected {expected}"),
+            } => write!(
+                f,
+                "ERR unknown option '{found}' for {command}: expected {expected}"
+            ),
             Self::ReasonNotText(at) => write!(f, "ERR invalid reason: not UTF-8 at byte {at}"),
             Self::OutOfMemory => {
                 write!(f, "OOM command not allowed when used memory > 'maxmemory'.")

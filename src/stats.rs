@@ -34,7 +34,10 @@ pub fn fields() -> Fields {
         (c"definitions", interner.definitions as u64),
         (c"definition_bytes", interner.archive_bytes as u64),
         (c"document_bytes", interner.source_bytes as u64),
-        (c"machines_per_definition", (interner.machines / interner.definitions.max(1)) as u64),
+        (
+            c"machines_per_definition",
+            (interner.machines / interner.definitions.max(1)) as u64,
+        ),
         (c"moves_done", counter(&MOVES_DONE)),
         (c"moves_refused", counter(&MOVES_REFUSED)),
         (c"documents_parsed", counter(&DOCUMENTS_PARSED)),

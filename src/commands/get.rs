@@ -1,5 +1,9 @@
 //! `SM.GET key [REASON]`
 
+use std::cell::RefCell;
+
+use redis_state_core::Machine;
+
 use crate::commands::{Command, is_option};
 use crate::config;
 use crate::errors::CommandError;
@@ -19,8 +23,25 @@ impl Command for Get {
         match context.open(name).machine()? {
             None => context.reply_null(),
             Some(machine) if wants_reason => context.reply_bytes(machine.reason().as_bytes()),
-            Some(machine) => context.reply_bytes(&machine.to_json(config::dialect())),
+            Some(machine) => reply_document(context, machine),
         }
         Ok(())
     }
+}
+
+/// A buffer kept for the next document is at most so long: long enough for all but a few, and short
+/// enough not to matter.
+const KEPT: usize = 1 << 20;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+fn reply_document(context: Context<'_>, machine: &Machine) {
+    SCRATCH.with_borrow_mut(|scratch| {
+        context.reply_bytes(machine.write_json(config::dialect(), scratch));
+        if scratch.len() > KEPT {
+            *scratch = Vec::new();
+        }
+    });
 }

@@ -73,7 +73,14 @@ fn is_option(
         return Err(CommandError::EdgeOption);
     }
     Err(CommandError::UnknownOption {
-        found: argument.bytes().iter().take(40).copied().collect::<Vec<_>>().escape_ascii().to_string(),
+        found: argument
+            .bytes()
+            .iter()
+            .take(40)
+            .copied()
+            .collect::<Vec<_>>()
+            .escape_ascii()
+            .to_string(),
         command,
         expected: option,
     })
@@ -86,8 +93,10 @@ mod tests {
     #[test]
     fn code_and_metadata_name_the_same_commands() {
         let mut coded: Vec<_> = ENTRIES.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let mut listed: Vec<_> =
-            COMMANDS.iter().map(|spec| spec.name.to_string_lossy().into_owned()).collect();
+        let mut listed: Vec<_> = COMMANDS
+            .iter()
+            .map(|spec| spec.name.to_string_lossy().into_owned())
+            .collect();
         coded.sort();
         listed.sort();
         assert_eq!(coded, listed);

@@ -20,7 +20,10 @@ impl Command for Mutate {
             return Err(CommandError::WrongArity);
         };
         let force = is_option(args.get(4), "FORCE", Self::NAME)?;
-        let reason = args.get(3).map(|reason| check_reason(context, reason)).transpose()?;
+        let reason = args
+            .get(3)
+            .map(|reason| check_reason(context, reason))
+            .transpose()?;
         let mut key = context.open(name);
         let Some(machine) = key.machine()? else {
             context.reply_null();

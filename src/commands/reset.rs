@@ -26,7 +26,8 @@ impl Command for Reset {
             machine.enter(initial, (!keeps_reason).then_some(""));
             if keeps_reason {
                 // Repeated elsewhere by the documented rules, a reset would clear the reason.
-                let args: &[&[u8]] = &[machine.state_bytes(), machine.reason().as_bytes(), b"FORCE"];
+                let args: &[&[u8]] =
+                    &[machine.state_bytes(), machine.reason().as_bytes(), b"FORCE"];
                 context.replicate(c"SM.MUTATE", name, args);
             } else {
                 context.replicate_verbatim();

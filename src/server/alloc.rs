@@ -81,10 +81,8 @@ unsafe impl GlobalAlloc for ServerAllocator {
                     realloc(block.cast(), new_size).cast()
                 }
                 Some(_) => {
-                    let new = alloc_aligned(Layout::from_size_align_unchecked(
-                        new_size,
-                        layout.align(),
-                    ));
+                    let new =
+                        alloc_aligned(Layout::from_size_align_unchecked(new_size, layout.align()));
                     if !new.is_null() {
                         ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
                         self.dealloc(block, layout);
@@ -103,7 +101,10 @@ unsafe impl GlobalAlloc for ServerAllocator {
 ///
 /// The module API is there, and the layout's alignment is above [`GIVEN_ALIGNMENT`].
 unsafe fn alloc_aligned(layout: Layout) -> *mut u8 {
-    let Some(size) = layout.size().checked_add(layout.align() + size_of::<usize>()) else {
+    let Some(size) = layout
+        .size()
+        .checked_add(layout.align() + size_of::<usize>())
+    else {
         return ptr::null_mut();
     };
     // SAFETY: the caller promises that the API is there. The block has room for the stored
@@ -149,7 +150,12 @@ mod tests {
     /// Stand-ins for the server's allocator that align to eight bytes and no further.
     unsafe extern "C" fn misaligned_alloc(size: usize) -> *mut std::ffi::c_void {
         // SAFETY: the layout is not empty.
-        unsafe { System.alloc(Layout::from_size_align_unchecked(size + 64, 64)).add(8).cast() }
+        unsafe {
+            System
+                .alloc(Layout::from_size_align_unchecked(size + 64, 64))
+                .add(8)
+                .cast()
+        }
     }
 
     #[test]

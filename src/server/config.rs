@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 use redis_module::raw;
 
 use crate::config::{Choice, Number};
+use crate::server::api;
 use crate::server::context::Context;
 #[cfg(feature = "fault-injection")]
 use crate::server::guard::guarded;
-use crate::server::api;
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
 
@@ -77,7 +77,10 @@ pub fn load(context: Context<'_>) -> Result<(), String> {
 fn check(name: &CStr, status: c_int) -> Result<(), String> {
     match status {
         OK => Ok(()),
-        _ => Err(format!("the server refuses the config {}", name.to_string_lossy())),
+        _ => Err(format!(
+            "the server refuses the config {}",
+            name.to_string_lossy()
+        )),
     }
 }
 
@@ -148,7 +151,11 @@ unsafe extern "C" fn get_fault(
     // SAFETY: a new string, kept until the next call, as the server wants it.
     unsafe {
         let null = std::ptr::null_mut();
-        let new = api!(RedisModule_CreateString(null, armed.as_ptr(), armed.as_bytes().len()));
+        let new = api!(RedisModule_CreateString(
+            null,
+            armed.as_ptr(),
+            armed.as_bytes().len()
+        ));
         let old = SHOWN.swap(new, Ordering::Relaxed);
         if !old.is_null() {
             api!(RedisModule_FreeString(null, old));
@@ -170,6 +177,8 @@ unsafe extern "C" fn set_fault(
         let start = api!(RedisModule_StringPtrLen(value, &raw mut length));
         std::slice::from_raw_parts(start.cast::<u8>(), length)
     };
-    guarded("config", || crate::fault::arm(&String::from_utf8_lossy(place)));
+    guarded("config", || {
+        crate::fault::arm(&String::from_utf8_lossy(place))
+    });
     OK
 }

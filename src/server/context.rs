@@ -75,7 +75,11 @@ impl<'a> Context<'a> {
     pub fn reply_bytes(self, bytes: &[u8]) {
         // SAFETY: by invariant 1; the bytes are copied before the call returns.
         unsafe {
-            api!(RedisModule_ReplyWithStringBuffer(self.raw, bytes.as_ptr().cast(), bytes.len()))
+            api!(RedisModule_ReplyWithStringBuffer(
+                self.raw,
+                bytes.as_ptr().cast(),
+                bytes.len()
+            ))
         };
     }
 
@@ -140,7 +144,12 @@ impl<'a> Context<'a> {
         let class = raw::REDISMODULE_NOTIFY_MODULE;
         // SAFETY: by invariant 1, of both; the event ends in NUL.
         unsafe {
-            api!(RedisModule_NotifyKeyspaceEvent(self.raw, class, event.as_ptr(), key.raw))
+            api!(RedisModule_NotifyKeyspaceEvent(
+                self.raw,
+                class,
+                event.as_ptr(),
+                key.raw
+            ))
         };
     }
 
@@ -219,7 +228,11 @@ impl<'a> Owned<'a> {
     fn new(context: Context<'a>, bytes: &[u8]) -> Self {
         // SAFETY: by the context's invariant 1; the bytes are copied.
         let raw = unsafe {
-            api!(RedisModule_CreateString(context.raw, bytes.as_ptr().cast(), bytes.len()))
+            api!(RedisModule_CreateString(
+                context.raw,
+                bytes.as_ptr().cast(),
+                bytes.len()
+            ))
         };
         Self { context, raw }
     }

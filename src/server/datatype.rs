@@ -79,7 +79,9 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, encoding: c_int) -> *
         let mut io = unsafe { Io::new(io) };
         datatype::load(&mut io, encoding).map(into_raw)
     };
-    guarded("rdb_load", load).flatten().unwrap_or(ptr::null_mut())
+    guarded("rdb_load", load)
+        .flatten()
+        .unwrap_or(ptr::null_mut())
 }
 
 unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
@@ -113,12 +115,12 @@ unsafe extern "C" fn free(value: *mut c_void) {
     });
 }
 
-unsafe extern "C" fn free_effort(
-    _key: *mut raw::RedisModuleString,
-    value: *const c_void,
-) -> usize {
+unsafe extern "C" fn free_effort(_key: *mut raw::RedisModuleString, value: *const c_void) -> usize {
     // SAFETY: `value` is of this type.
-    guarded("free_effort", || datatype::free_effort(unsafe { machine(value) })).unwrap_or(1)
+    guarded("free_effort", || {
+        datatype::free_effort(unsafe { machine(value) })
+    })
+    .unwrap_or(1)
 }
 
 unsafe extern "C" fn mem_usage(value: *const c_void) -> usize {

@@ -20,7 +20,9 @@ pub fn guarded<T>(place: &'static str, body: impl FnOnce() -> T) -> Option<T> {
         Err(payload) => {
             // Dropping a payload could panic again; it is lost memory of a bug's size.
             std::mem::forget(payload);
-            log::warning(&format!("redisstate: {place} failed by a bug and was given up"));
+            log::warning(&format!(
+                "redisstate: {place} failed by a bug and was given up"
+            ));
             None
         }
     }
@@ -28,5 +30,7 @@ pub fn guarded<T>(place: &'static str, body: impl FnOnce() -> T) -> Option<T> {
 
 /// Sends panic messages to the server's log, where an operator looks.
 pub fn install_hook() {
-    std::panic::set_hook(Box::new(|panic| log::warning(&format!("redisstate: {panic}"))));
+    std::panic::set_hook(Box::new(|panic| {
+        log::warning(&format!("redisstate: {panic}"))
+    }));
 }

@@ -31,11 +31,16 @@ unsafe extern "C" fn on_info(info: *mut raw::RedisModuleInfoCtx, for_crash_repor
         // SAFETY: the server's pointer, for this callback; all names end in NUL. The section is
         // named after the module alone: the empty name adds nothing to it.
         unsafe {
-            if api!(RedisModule_InfoAddSection(info, c"".as_ptr())) != raw::REDISMODULE_OK as c_int {
+            if api!(RedisModule_InfoAddSection(info, c"".as_ptr())) != raw::REDISMODULE_OK as c_int
+            {
                 return;
             }
             for (name, value) in fields {
-                api!(RedisModule_InfoAddFieldULongLong(info, name.as_ptr(), value));
+                api!(RedisModule_InfoAddFieldULongLong(
+                    info,
+                    name.as_ptr(),
+                    value
+                ));
             }
         }
     });

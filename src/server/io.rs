@@ -47,7 +47,11 @@ impl Io<'_> {
     pub fn save(&mut self, bytes: &[u8]) {
         // SAFETY: by invariant 1; the bytes are copied.
         unsafe {
-            api!(RedisModule_SaveStringBuffer(self.raw, bytes.as_ptr().cast(), bytes.len()))
+            api!(RedisModule_SaveStringBuffer(
+                self.raw,
+                bytes.as_ptr().cast(),
+                bytes.len()
+            ))
         };
     }
 
@@ -59,11 +63,21 @@ impl Io<'_> {
         // SAFETY: by invariant 1; `s` is a string, each `b` bytes with a length; two to four
         // arguments are all that this module writes.
         unsafe {
-            let bytes = |at: usize| rest.get(at).map_or((c"".as_ptr(), 0), |b| (b.as_ptr().cast(), b.len()));
+            let bytes = |at: usize| {
+                rest.get(at)
+                    .map_or((c"".as_ptr(), 0), |b| (b.as_ptr().cast(), b.len()))
+            };
             let [a, b, c] = [bytes(0), bytes(1), bytes(2)];
             let name = command.as_ptr();
             match rest.len() {
-                1 => api!(RedisModule_EmitAOF(self.raw, name, c"sb".as_ptr(), key, a.0, a.1)),
+                1 => api!(RedisModule_EmitAOF(
+                    self.raw,
+                    name,
+                    c"sb".as_ptr(),
+                    key,
+                    a.0,
+                    a.1
+                )),
                 _ => api!(RedisModule_EmitAOF(
                     self.raw,
                     name,

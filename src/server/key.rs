@@ -42,7 +42,13 @@ impl<'a> Context<'a> {
     #[inline]
     fn open_as(self, name: Str<'_>, mode: u32) -> Key<'a> {
         // SAFETY: the context and the string are of the running call.
-        let raw = unsafe { api!(RedisModule_OpenKey(self.raw(), name.raw(), mode.cast_signed())) };
+        let raw = unsafe {
+            api!(RedisModule_OpenKey(
+                self.raw(),
+                name.raw(),
+                mode.cast_signed()
+            ))
+        };
         Key { context: self, raw }
     }
 }
@@ -67,7 +73,11 @@ impl Key<'_> {
         // SAFETY: by invariant 1 the handle is open, and it is open for writing or the call fails;
         // the server owns the value from here on and frees it by the type's callback.
         let status = unsafe {
-            api!(RedisModule_ModuleTypeSetValue(self.raw, datatype::handle(), value.cast()))
+            api!(RedisModule_ModuleTypeSetValue(
+                self.raw,
+                datatype::handle(),
+                value.cast()
+            ))
         };
         assert_eq!(status, raw::REDISMODULE_OK as i32, "the key takes a value");
     }

@@ -25,7 +25,12 @@ fn log(level: &std::ffi::CStr, message: &str) {
     // format: a percent sign in it means nothing. A null context is allowed.
     unsafe {
         if let Some(log) = raw::RedisModule_Log {
-            log(ptr::null_mut(), level.as_ptr(), c"%s".as_ptr(), message.as_ptr());
+            log(
+                ptr::null_mut(),
+                level.as_ptr(),
+                c"%s".as_ptr(),
+                message.as_ptr(),
+            );
         }
     }
 }

@@ -58,7 +58,12 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
 pub fn has(function: &CStr) -> bool {
     let mut found: *mut c_void = std::ptr::null_mut();
     // SAFETY: looks the name up and writes a pointer, which is not used.
-    unsafe { api!(RedisModule_GetApi(function.as_ptr(), (&raw mut found).cast())) == 0 }
+    unsafe {
+        api!(RedisModule_GetApi(
+            function.as_ptr(),
+            (&raw mut found).cast()
+        )) == 0
+    }
 }
 
 /// Tells the server what this module can deal with.
@@ -70,7 +75,12 @@ pub fn set_options(context: Context<'_>) {
         options |= VALKEY_SLOT_MIGRATION;
     }
     // SAFETY: the context is of the load call.
-    unsafe { api!(RedisModule_SetModuleOptions(context.raw(), options.cast_signed())) };
+    unsafe {
+        api!(RedisModule_SetModuleOptions(
+            context.raw(),
+            options.cast_signed()
+        ))
+    };
 }
 
 /// What the server does with a file.
@@ -87,11 +97,18 @@ pub enum FileEvent {
 
 /// Has `crate::datatype` told when a file begins and ends.
 pub fn subscribe(context: Context<'_>) -> Result<(), String> {
-    for id in [raw::REDISMODULE_EVENT_PERSISTENCE, raw::REDISMODULE_EVENT_LOADING] {
+    for id in [
+        raw::REDISMODULE_EVENT_PERSISTENCE,
+        raw::REDISMODULE_EVENT_LOADING,
+    ] {
         let event = raw::RedisModuleEvent { id, dataver: 1 };
         // SAFETY: the context is of the load call.
         let status = unsafe {
-            api!(RedisModule_SubscribeToServerEvent(context.raw(), event, Some(on_file_event)))
+            api!(RedisModule_SubscribeToServerEvent(
+                context.raw(),
+                event,
+                Some(on_file_event)
+            ))
         };
         if status != raw::REDISMODULE_OK as c_int {
             return Err("the server sends no persistence events".into());

@@ -102,7 +102,9 @@ pub fn register(context: Context<'_>, spec: &CommandSpec, entry: Entry) -> Resul
         ))
     };
     if status != raw::REDISMODULE_OK as c_int {
-        return Err(format!("the server refuses the command {name}; has another module taken it?"));
+        return Err(format!(
+            "the server refuses the command {name}; has another module taken it?"
+        ));
     }
     // SAFETY: as above.
     let command = unsafe { api!(RedisModule_GetCommand(context.raw(), spec.name.as_ptr())) };
@@ -176,8 +178,7 @@ fn key_specs(spec: &CommandSpec) -> Vec<raw::RedisModuleCommandKeySpec> {
     }
     let mut first = end;
     first.flags = spec.key_flags.iter().map(|flag| key_flag(flag)).sum();
-    first.begin_search_type =
-        raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
+    first.begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
     first.bs.index.pos = 1;
     first.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
     first.fk.range = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_1 {
@@ -241,13 +242,21 @@ fn argument((spec, inner): (&ArgumentSpec, &mut Arguments)) -> raw::RedisModuleC
             ArgumentKind::OneOf => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF,
             ArgumentKind::Block => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK,
         },
-        key_spec_index: if spec.kind == ArgumentKind::Key { 0 } else { -1 },
+        key_spec_index: if spec.kind == ArgumentKind::Key {
+            0
+        } else {
+            -1
+        },
         token: text(spec.token),
         summary: text(spec.summary),
         since: ptr::null(),
         flags: flags.cast_signed(),
         deprecated_since: ptr::null(),
-        subargs: if has_inner { inner.list.as_mut_ptr() } else { ptr::null_mut() },
+        subargs: if has_inner {
+            inner.list.as_mut_ptr()
+        } else {
+            ptr::null_mut()
+        },
         display_text: ptr::null(),
     }
 }

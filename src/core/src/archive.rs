@@ -26,7 +26,8 @@ pub const MAX_BYTES: usize = 1 << 30;
 
 /// Longest document that a definition may stand for, in bytes. An archive holds each name once, its
 /// document every time: without a bound, a kilobyte from a forger would be answered with megabytes.
-pub const MAX_DOCUMENT_BYTES: usize = 1 << 31;
+/// The bound is that of the server's own strings.
+pub const MAX_DOCUMENT_BYTES: usize = 1 << 29;
 
 const MAGIC: [u8; 4] = *b"RSMA";
 const VERSION: u16 = 1;
@@ -169,6 +170,14 @@ impl<'a> View<'a> {
         self.0.names.as_slice()
     }
 
+    pub(crate) fn name_ends(self) -> &'a [u32_ule] {
+        self.0.name_ends.as_slice()
+    }
+
+    pub(crate) fn row_ends(self) -> &'a [u32_ule] {
+        self.0.row_ends.as_slice()
+    }
+
     /// Where the name of a state lies in [`names`](Self::names). Empty for an unknown ID.
     #[inline]
     pub(crate) fn name_range(self, state: StateId) -> std::ops::Range<usize> {
@@ -201,8 +210,8 @@ impl<'a> View<'a> {
 }
 
 /// The `index`-th of the ranges that follow each other, given by their ends.
-#[inline]
-fn range(ends: &[u32_ule], index: u32) -> std::ops::Range<usize> {
+#[inline(always)]
+pub(crate) fn range(ends: &[u32_ule], index: u32) -> std::ops::Range<usize> {
     let index = index as usize;
     let Some(end) = ends.get(index) else {
         return 0..0;
@@ -453,10 +462,10 @@ mod tests {
             initial: 0,
         };
         assert_eq!(
-            refused(&parts(2048)),
-            Kind::Document((2048 << 20) + (1 << 20))
+            refused(&parts(512)),
+            Kind::Document((512 << 20) + (1 << 20))
         );
-        assert!(Bytes::decode(&encoded(&parts(2047))).is_ok());
+        assert!(Bytes::decode(&encoded(&parts(511))).is_ok());
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct Definition {
     names: Probe,
     /// Positions in the targets, by transition, of rows longer than [`SCANNED`].
     edges: Probe,
-    json: json::Measure,
+    escapes: bool,
     home: Arc<Shared>,
     /// The hash of the document kept in the interner for this definition; zero for none.
     source: AtomicU64,
@@ -32,23 +32,24 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Derives the tables. Refuses parts in which two states have the same name.
+    /// Derives the tables. `names` finds the states of `parts`.
     pub(crate) fn new(
         bytes: Bytes,
         parts: &Parts,
+        names: Probe,
         hash: u64,
         home: Arc<Shared>,
-    ) -> Result<Self, ArchiveError> {
-        Ok(Self {
-            names: index_names(parts)?,
+    ) -> Self {
+        Self {
+            names,
             edges: index_edges(parts),
-            json: json::Measure::of(bytes.parts()),
+            escapes: json::need_escapes(&parts.names),
             bytes,
             hash,
             home,
             source: AtomicU64::new(0),
             file_number: AtomicU64::new(0),
-        })
+        }
     }
 
     /// The archive: a canonical form, so equal bytes mean equal definitions.
@@ -169,8 +170,9 @@ impl Definition {
         self.bytes.parts()
     }
 
-    pub(crate) fn measure(&self) -> &json::Measure {
-        &self.json
+    /// Whether a name in the document of this definition has to be escaped.
+    pub(crate) fn needs_escapes(&self) -> bool {
+        self.escapes
     }
 
     pub(crate) fn hash(&self) -> u64 {
@@ -202,7 +204,8 @@ impl Drop for Definition {
     }
 }
 
-fn index_names(parts: &Parts) -> Result<Probe, ArchiveError> {
+/// Finds the states of an archive from outside. Refuses two states of the same name.
+pub(crate) fn index_names(parts: &Parts) -> Result<Probe, ArchiveError> {
     let mut index = Probe::with_room_for(parts.name_ends.len());
     for (state, name) in (0..).zip(parts.iter_names()) {
         let same = |other| parts.name(other) == name;
@@ -211,6 +214,15 @@ fn index_names(parts: &Parts) -> Result<Probe, ArchiveError> {
         }
     }
     Ok(index)
+}
+
+/// Finds states whose names are known to differ, by the hashes of these.
+pub(crate) fn index_hashes(hashes: &[u64]) -> Probe {
+    let mut index = Probe::with_room_for(hashes.len());
+    for (state, &hash) in (0..).zip(hashes) {
+        index.insert_distinct(hash, state);
+    }
+    index
 }
 
 fn index_edges(parts: &Parts) -> Probe {

@@ -18,6 +18,8 @@ const MAX_DEPTH: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) parts: Parts,
+    /// The hashes of the states' names.
+    pub(crate) hashes: Vec<u64>,
     pub(crate) current: StateId,
     pub(crate) reason: String,
     /// Whether the document itself names a current state.
@@ -308,7 +310,10 @@ fn build(
     let mut builder = Builder::for_nodes(fields.map.0.len() + 2);
     let rows = builder.add_keys(fields.map)?;
     // Every node of the map is a key, a row or a target.
-    limits.allow_transitions(fields.map.0.len() - 2 * rows)?;
+    let transitions = fields.map.0.len() - 2 * rows;
+    limits.allow_transitions(transitions)?;
+    builder.parts.targets.reserve_exact(transitions);
+    builder.parts.row_ends.reserve_exact(rows);
     builder.add_rows(fields.map)?;
     builder.parts.initial = builder.state(fields.initial)?;
     let own = fields.current.filter(|name| !name.is_empty());
@@ -316,9 +321,11 @@ fn build(
         Some(name) => builder.state(name)?,
         None => builder.parts.initial,
     };
-    limits.allow_states(builder.parts.name_ends.len())?;
+    limits.allow_states(builder.states.len())?;
+    let (parts, hashes) = builder.finish()?;
     Ok(Document {
-        parts: builder.parts,
+        parts,
+        hashes,
         current,
         reason: fields.reason.to_owned(),
         names_current: own.is_some(),
@@ -327,22 +334,26 @@ fn build(
 }
 
 /// Numbers the states by first appearance.
-struct Builder {
+struct Builder<'i> {
+    /// All but the names.
     parts: Parts,
+    /// The states so far, with the hashes of their names.
+    states: Vec<(u64, &'i str)>,
     index: Probe,
 }
 
-impl Builder {
+impl<'i> Builder<'i> {
     /// With room for as many states as the map has nodes: every name might be a new one.
     fn for_nodes(nodes: usize) -> Self {
         Self {
             parts: Parts::default(),
+            states: Vec::new(),
             index: Probe::with_room_for(nodes),
         }
     }
 
     /// The keys come first, so that the states with a row are those with the lowest IDs.
-    fn add_keys(&mut self, map: Nodes<'_, '_>) -> Result<usize, DocumentError> {
+    fn add_keys(&mut self, map: Nodes<'_, 'i>) -> Result<usize, DocumentError> {
         let mut rest = map;
         let mut keys = 0;
         while let Some(Node::String(key)) = rest.take() {
@@ -360,7 +371,7 @@ impl Builder {
         Ok(keys)
     }
 
-    fn add_rows(&mut self, map: Nodes<'_, '_>) -> Result<(), DocumentError> {
+    fn add_rows(&mut self, map: Nodes<'_, 'i>) -> Result<(), DocumentError> {
         let mut rest = map;
         while let Some(Node::String(key)) = rest.take() {
             let row = rest.take_value();
@@ -380,25 +391,37 @@ impl Builder {
     }
 
     /// The state of that name, new or not.
-    #[inline]
-    fn state(&mut self, name: &str) -> Result<StateId, DocumentError> {
-        let new = narrow(self.parts.name_ends.len())?;
-        let Parts {
-            names, name_ends, ..
-        } = &self.parts;
-        let same = |state: StateId| name_at(names, name_ends, state) == name.as_bytes();
-        if let Some(state) = self
-            .index
-            .insert(hash::of_bytes(name.as_bytes()), new, same)
-        {
-            return Ok(state);
+    #[inline(always)]
+    fn state(&mut self, name: &'i str) -> Result<StateId, DocumentError> {
+        let hash = hash::of_bytes(name.as_bytes());
+        let states = &self.states;
+        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_STATES")]
+        let new = states.len() as StateId;
+        let same = |state: StateId| states[state as usize] == (hash, name);
+        if let Some(known) = self.index.insert(hash, new, same) {
+            return Ok(known);
         }
         if new as usize == MAX_STATES {
             return Err(DocumentError(Fault::Format("more than 16,777,216 states")));
         }
-        self.parts.names.extend_from_slice(name.as_bytes());
-        self.parts.name_ends.push(narrow(self.parts.names.len())?);
+        self.states.push((hash, name));
         Ok(new)
+    }
+
+    /// The parts, names included, and the hashes of the names.
+    fn finish(self) -> Result<(Parts, Vec<u64>), DocumentError> {
+        let Self {
+            mut parts, states, ..
+        } = self;
+        parts
+            .names
+            .reserve_exact(states.iter().map(|(_, name)| name.len()).sum());
+        parts.name_ends.reserve_exact(states.len());
+        for (_, name) in &states {
+            parts.names.extend_from_slice(name.as_bytes());
+            parts.name_ends.push(narrow(parts.names.len())?);
+        }
+        Ok((parts, states.into_iter().map(|(hash, _)| hash).collect()))
     }
 }
 

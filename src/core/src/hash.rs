@@ -1,5 +1,6 @@
 //! The one hash function of the process.
 
+use std::hash::{BuildHasher, Hasher};
 use std::sync::LazyLock;
 
 use ahash::RandomState;
@@ -8,9 +9,12 @@ use ahash::RandomState;
 static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// The hash of a byte string.
-#[inline]
+#[inline(always)]
 pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
-    STATE.hash_one(bytes)
+    // Not `hash_one`, which hashes the length beside the bytes: this hasher mixes it in anyway.
+    let mut hasher = STATE.build_hasher();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// The hash of a transition.

@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use hashbrown::HashTable;
 
 use crate::archive::{ArchiveError, Bytes, Parts, StateId};
-use crate::definition::Definition;
+use crate::definition::{self, Definition};
 use crate::dialect::Dialect;
 use crate::document::{self, Document};
 use crate::error::{DocumentError, Fault};
 use crate::hash;
 use crate::limits::Limits;
 use crate::machine::Machine;
+use crate::probe::Probe;
 
 /// The definitions of a process, each once.
 #[derive(Debug, Clone)]
@@ -96,21 +97,28 @@ impl Interner {
             return Ok(known);
         }
         let (bytes, parts) = Bytes::decode(archive)?;
-        self.intern(bytes, &parts)
+        let names = definition::index_names(&parts)?;
+        Ok(self.add(bytes, &parts, names, hash))
     }
 
-    /// The one definition with these bytes.
+    /// The one definition with these parts. `hashes` are those of its states' names, which differ.
     pub(crate) fn intern(
         &self,
-        bytes: Bytes,
         parts: &Parts,
+        hashes: &[u64],
     ) -> Result<Arc<Definition>, ArchiveError> {
+        let bytes = Bytes::encode(parts)?;
         let hash = hash::of_bytes(bytes.as_slice());
         if let Some(known) = self.0.find(hash, bytes.as_slice()) {
             return Ok(known);
         }
-        let new = Definition::new(bytes, parts, hash, Arc::clone(&self.0))?;
-        Ok(self.0.add(Arc::new(new)))
+        let names = definition::index_hashes(hashes);
+        Ok(self.add(bytes, parts, names, hash))
+    }
+
+    fn add(&self, bytes: Bytes, parts: &Parts, names: Probe, hash: u64) -> Arc<Definition> {
+        let new = Definition::new(bytes, parts, names, hash, Arc::clone(&self.0));
+        self.0.add(Arc::new(new))
     }
 
     /// The machine that a document describes. `current`, if given and not empty, wins over the
@@ -164,7 +172,7 @@ impl Interner {
             name_ends: vec![0],
             ..Parts::default()
         };
-        let definition = Bytes::encode(&parts).and_then(|bytes| self.intern(bytes, &parts));
+        let definition = self.intern(&parts, &[hash::of_bytes(b"")]);
         #[expect(clippy::expect_used, reason = "a constant, covered by a test")]
         Machine::new(definition.expect("the blank definition is sound"), 0)
     }
@@ -172,7 +180,11 @@ impl Interner {
     /// What the table holds.
     pub fn stats(&self) -> InternerStats {
         let table = self.0.lock();
-        let machines = table.definitions.iter().map(|entry| entry.definition.strong_count()).sum();
+        let machines = table
+            .definitions
+            .iter()
+            .map(|entry| entry.definition.strong_count())
+            .sum();
         InternerStats {
             machines,
             ..table.stats
@@ -180,9 +192,9 @@ impl Interner {
     }
 
     fn machine(&self, document: Document) -> Result<Machine, DocumentError> {
-        let too_large = |_| DocumentError(Fault::Format("definition is too large to be stored"));
-        let bytes = Bytes::encode(&document.parts).map_err(too_large)?;
-        let definition = self.intern(bytes, &document.parts).map_err(too_large)?;
+        let definition = self
+            .intern(&document.parts, &document.hashes)
+            .map_err(|_| DocumentError(Fault::Format("definition is too large to be stored")))?;
         let mut machine = Machine::new(definition, document.current);
         machine.set_reason(&document.reason);
         Ok(machine)

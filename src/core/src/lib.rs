@@ -39,5 +39,5 @@ pub use dialect::Dialect;
 pub use error::{DocumentError, Limit};
 pub use interner::{Interner, InternerStats, Read};
 pub use limits::Limits;
-pub use machine::Machine;
+pub use machine::{Extras, Machine};
 pub use record::{FileReader, FileWriter, RecordError};

@@ -106,19 +106,22 @@ impl Machine {
     /// The document of this machine in normal form. In [`Dialect::Edge`] `reason` is always there.
     pub fn to_json(&self, dialect: Dialect) -> Vec<u8> {
         let mut out = Vec::new();
+        let length = self.write_json(dialect, &mut out).len();
+        out.truncate(length);
+        out
+    }
+
+    /// As [`to_json`](Self::to_json), into a buffer that is used again and again: what it held
+    /// before does not matter and is not cleared.
+    pub fn write_json<'a>(&self, dialect: Dialect, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         let reason = json::Reason {
             text: self.reason(),
             always: dialect == Dialect::Edge,
         };
         let definition = &self.definition;
-        json::write(
-            definition.view(),
-            definition.measure(),
-            self.state,
-            reason,
-            &mut out,
-        );
-        out
+        let escapes = definition.needs_escapes();
+        let length = json::write(definition.view(), escapes, self.state, reason, scratch);
+        &scratch[..length]
     }
 
     /// The block of rare parts, for who moves blocks in memory.

@@ -62,6 +62,12 @@ impl Probe {
         }
     }
 
+    /// Puts `value` in without a look for an equal one.
+    #[inline]
+    pub(crate) fn insert_distinct(&mut self, hash: u64, value: u32) {
+        self.insert(hash, value, |_| false);
+    }
+
     /// The heap block behind the table, for memory accounting.
     pub(crate) fn block(&self) -> &[u32] {
         &self.slots
