@@ -36,7 +36,8 @@ def flags(db, command):
 
 def test_module_is_loaded(db):
     modules = [dict(zip(row[::2], row[1::2])) for row in db.server.raw("MODULE", "LIST")]
-    assert [module[b"name"] for module in modules] == [b"redisstate"]
+    # Some servers have modules of their own beside it.
+    assert b"redisstate" in [module[b"name"] for module in modules]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
