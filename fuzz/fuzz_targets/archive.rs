@@ -1,0 +1,123 @@
+//! Records and archives as they come from RESTORE: nothing in them is to be trusted.
+//!
+//! A sound record, or a sound header around any parts, or just bytes; then damage; then several of
+//! them as one file. Whatever is accepted has to be a machine like any other. Encoding 1 as well.
+#![no_main]
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+use redis_state_core::{Dialect, FileReader, Interner, InternerStats, Limits, Machine};
+use redis_state_fuzz::documents::record;
+use redis_state_fuzz::forge::{Damage, Parts, model};
+use redis_state_fuzz::model::Model;
+
+fuzz_target!(|data: &[u8]| {
+    // The plain form for files of the corpus, and so that the fuzzer meets the parser itself.
+    one(data, false);
+    one(data, true);
+    let _out_of_bytes = forged(&mut Unstructured::new(data));
+});
+
+fn one(data: &[u8], in_file: bool) {
+    let interner = Interner::new();
+    let mut reader = FileReader::new();
+    if in_file {
+        reader.open();
+    }
+    if let Ok(machine) = reader.read(data, &interner) {
+        examine(&machine);
+        if !in_file {
+            assert_eq!(record(&machine), data, "accepted, but written otherwise");
+        }
+    }
+    if let Ok(machine) = interner.read_legacy(data) {
+        examine(&machine);
+    }
+    drop(reader);
+    assert_eq!(interner.stats(), InternerStats::default());
+}
+
+/// A file of forged records, of which some refer to others.
+fn forged(u: &mut Unstructured<'_>) -> Result<()> {
+    let interner = Interner::new();
+    let mut reader = FileReader::new();
+    if u.ratio(3, 4)? {
+        reader.open();
+    }
+    let mut kept = Vec::new();
+    for _ in 0..u.int_in_range(1..=4)? {
+        let mut bytes = sound(u)?;
+        for _ in 0..u.int_in_range(0..=3)? {
+            Damage::arbitrary(u)?.apply(&mut bytes);
+        }
+        if let Ok(machine) = reader.read(&bytes, &interner) {
+            examine(&machine);
+            if u.ratio(1, 2)? {
+                kept.push(machine);
+            }
+        }
+    }
+    drop((kept, reader));
+    assert_eq!(interner.stats(), InternerStats::default());
+    Ok(())
+}
+
+/// A record in any form, whose archive may be anything behind a sound header.
+fn sound(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let model = model(u)?;
+    let parts = if u.ratio(2, 3)? {
+        Parts::of(&model)
+    } else {
+        u.arbitrary()?
+    };
+    let form = u.int_in_range(0..=2u8)?;
+    let reason = model.reason.as_bytes();
+    let mut bytes = vec![form | if reason.is_empty() { 0 } else { 4 }];
+    let current = model.states.iter().position(|name| *name == model.current);
+    bytes.push(current.unwrap_or_default() as u8);
+    if !reason.is_empty() {
+        bytes.push(reason.len().min(127) as u8);
+        bytes.extend(reason);
+    }
+    if form != 0 {
+        bytes.push(u.int_in_range(0..=3)?);
+    }
+    if form != 2 {
+        bytes.extend(parts.archive());
+    }
+    Ok(bytes)
+}
+
+/// What holds for every machine that was let in.
+fn examine(machine: &Machine) {
+    let definition = machine.definition();
+    let states = u32::try_from(definition.states()).expect("few states");
+    assert!(machine.state() < states);
+    assert!(definition.initial() < states);
+    for state in 0..states {
+        assert_eq!(definition.state(definition.name_bytes(state)), Some(state));
+        assert_eq!(
+            definition.is_key(state),
+            (state as usize) < definition.keys()
+        );
+        for target in definition.targets(state) {
+            assert!(target < states && definition.allows(state, target));
+        }
+        assert!(!definition.allows(state, states));
+    }
+    definition.memory(|_, size| size);
+    say(machine);
+}
+
+/// A document says it all, but for a state in no row: that is said as the current one.
+fn say(machine: &Machine) {
+    let definition = machine.definition();
+    let machine = machine.in_state(definition.foreign().unwrap_or(machine.state()));
+    let json = machine.to_json(Dialect::Documented);
+    let model = Model::read(&json, None, Dialect::Documented).expect("written, so read");
+    assert_eq!(model.to_json(Dialect::Documented), json);
+    let interner = Interner::new();
+    let read = interner.read(&json, None, Dialect::Documented, &Limits::NONE);
+    let read = read.expect("written, so read").machine;
+    assert_eq!(read.definition().archive(), definition.archive());
+}

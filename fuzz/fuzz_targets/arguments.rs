@@ -1,0 +1,25 @@
+//! Lines of arguments as a client might send them: bytes without meaning, some of them commands.
+//!
+//! 0xFF separates arguments and 0xFE commands: neither is in any UTF-8, and other bytes that are
+//! not (0x80 and so on) are left to be arguments that are no text.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use redis_state_core::Dialect;
+use redis_state_fuzz::keyspace::Keyspace;
+
+fuzz_target!(|data: &[u8]| {
+    let (first, rest) = data.split_first().unwrap_or((&0, &[]));
+    let dialect = if first & 1 == 0 {
+        Dialect::Documented
+    } else {
+        Dialect::Edge
+    };
+    let mut keyspace = Keyspace::new(dialect);
+    for line in rest.split(|&byte| byte == 0xfe).take(64) {
+        let args: Vec<&[u8]> = line.split(|&byte| byte == 0xff).collect();
+        keyspace.call(&args);
+    }
+    keyspace.reload_alone();
+    keyspace.rewrite();
+});

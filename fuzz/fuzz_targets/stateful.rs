@@ -1,0 +1,114 @@
+//! Random commands on a few keys, on the core and on the naive model, with every reply compared;
+//! and in between, machines are saved and loaded in every way there is.
+#![no_main]
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+use redis_state_core::Dialect;
+use redis_state_fuzz::forge::model;
+use redis_state_fuzz::keyspace::Keyspace;
+
+const KEYS: [&str; 4] = ["one", "two", "three", "four"];
+const STATES: [&str; 12] = [
+    "", "a", "b", "c", "d", "e", "f", "naïve", "🚀", "\"", "\\\n", "\0",
+];
+const REASONS: [&str; 5] = [
+    "",
+    "paid",
+    "by \"Ada\"",
+    "\0",
+    "a reason that is longer than a word",
+];
+
+#[derive(Debug, Clone, Copy, Arbitrary)]
+enum Step {
+    Set,
+    SetAgain,
+    Create,
+    Get,
+    State,
+    Mutate,
+    MutateWithReason,
+    Force,
+    Reset,
+    Delete,
+    Copy,
+    ReloadAlone,
+    ReloadFile(u8),
+    SaveInVain,
+    Rewrite,
+    OtherDialect,
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut keyspace = Keyspace::new(Dialect::Documented);
+    let mut documents = Vec::new();
+    let mut u = Unstructured::new(data);
+    for _ in 0..200 {
+        if u.is_empty() || play(&mut u, &mut keyspace, &mut documents).is_err() {
+            break;
+        }
+    }
+    keyspace.check();
+});
+
+fn play(
+    u: &mut Unstructured<'_>,
+    keyspace: &mut Keyspace,
+    documents: &mut Vec<Vec<u8>>,
+) -> Result<()> {
+    let step = Step::arbitrary(u)?;
+    let key = u.choose(&KEYS)?.as_bytes();
+    let state = u.choose(&STATES)?.as_bytes();
+    let reason = u.choose(&REASONS)?.as_bytes();
+    match step {
+        Step::Set => {
+            let json = model(u)?.to_json(Dialect::Edge);
+            keyspace.call(&[b"SM.SET", key, &json, state]);
+            documents.push(json);
+        }
+        // The same bytes, or the same but for the reason or the current state.
+        Step::SetAgain if !documents.is_empty() => {
+            let json = u.choose(documents)?;
+            let text = String::from_utf8_lossy(json);
+            let plain = text.replace(",\"reason\":\"\"}", "}");
+            let plain = if u.ratio(1, 2)? {
+                plain.as_bytes()
+            } else {
+                &json[..]
+            };
+            let current: &[u8] = if u.ratio(1, 2)? { state } else { b"" };
+            keyspace.call(&[b"SM.SET", key, plain, current]);
+        }
+        Step::SetAgain => {}
+        Step::Create => drop(keyspace.call(&[b"SM.CREATE", key])),
+        Step::Get => {
+            keyspace.call(&[b"SM.GET", key]);
+            keyspace.call(&[b"SM.GET", key, b"REASON"]);
+        }
+        Step::State => {
+            keyspace.call(&[b"SM.STATE", key]);
+            keyspace.call(&[b"SM.STATE", key, b"LIST"]);
+        }
+        Step::Mutate => drop(keyspace.call(&[b"SM.MUTATE", key, state])),
+        Step::MutateWithReason => drop(keyspace.call(&[b"SM.MUTATE", key, state, reason])),
+        Step::Force => drop(keyspace.call(&[b"SM.MUTATE", key, state, reason, b"FORCE"])),
+        Step::Reset => drop(keyspace.call(&[b"SM.RESET", key])),
+        Step::Delete => drop(keyspace.call(&[b"DEL", key])),
+        Step::Copy => {
+            let to = u.choose(&KEYS)?.as_bytes();
+            keyspace.call(&[b"COPY", key, to]);
+        }
+        Step::ReloadAlone => keyspace.reload_alone(),
+        Step::ReloadFile(expired) => keyspace.reload_file(|at| expired >> at & 1 == 1),
+        Step::SaveInVain => keyspace.save_in_vain(),
+        Step::Rewrite => keyspace.rewrite(),
+        Step::OtherDialect => {
+            keyspace.dialect = match keyspace.dialect {
+                Dialect::Documented => Dialect::Edge,
+                Dialect::Edge => Dialect::Documented,
+            };
+        }
+    }
+    Ok(())
+}

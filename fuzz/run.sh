@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Runs the fuzz targets one after the other and fails at the first crash.
+#
+#   fuzz/run.sh SECONDS [TARGET...]     each target (all of them by default) for so many seconds
+#
+# What is found on the way is kept in fuzz/target/corpus (not committed) and used the next time.
+# An input that crashes is written to fuzz/target/crashes.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET...]}
+shift
+targets=("$@")
+[[ ${#targets[@]} -gt 0 ]] || targets=(document archive arguments stateful)
+bin=$(./build.sh | tail -n 1)
+mkdir -p target/crashes
+
+# A slow input is one over ten seconds; memory beyond a gigabyte for inputs of some kilobytes is a
+# bug too. Leaks are looked for at the end of each run.
+options=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256
+         -max_len=4096 -print_final_stats=1 -verbosity=1 -artifact_prefix=target/crashes/)
+declare -A dictionary=([document]=json [archive]=archive [arguments]=arguments)
+
+for target in "${targets[@]}"; do
+    grown=target/corpus/$target
+    mkdir -p "$grown"
+    dict=${dictionary[$target]:-}
+    log=target/$target.log
+    echo "fuzz: $target for $seconds s"
+    if ! "$bin/$target" "${options[@]}" ${dict:+-dict=dictionaries/$dict.dict} \
+            "$grown" "corpus/$target" >"$log" 2>&1; then
+        tail -n 60 "$log"
+        echo "fuzz: $target crashed; the input is in fuzz/target/crashes" >&2
+        exit 1
+    fi
+    # The coverage at the start and at the end, and how many inputs were tried.
+    grep -m1 INITED "$log"
+    grep DONE "$log"
+    grep number_of_executed_units "$log"
+done

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Writes the seed corpus: small inputs that reach every part of the code. The machines, records
+and archives are those of the golden files."""
+import pathlib
+
+HERE = pathlib.Path(__file__).parent
+GOLDEN = HERE.parent / "src/core/tests/golden"
+# Between arguments, and between commands: see fuzz_targets/arguments.rs.
+ARGUMENT, COMMAND = b"\xff", b"\xfe"
+
+DOCUMENTS = {
+    "pretty": b'{\n  "map": {\n    "a": ["b"]\n  },\n  "initial": "a"\n}\n',
+    "escapes": rb'{"map":{"\u0061\ud83d\ude00":["\n\"\\\/\b\f\r\t\u0000"]},"initial":"a"}',
+    "lone-surrogate": rb'{"map":{"a":["\ud800"]},"initial":"a"}',
+    "invalid-utf8": b'{"map":{"a":["\xc3("]},"initial":"a"}',
+    "control-character": b'{"map":{"a":["\n"]},"initial":"a"}',
+    "unknown-field": b'{"map":{},"initial":"a","events":{"pay":[1,2.5e3,null,true]}}',
+    "repeated-key": b'{"map":{"a":[],"a":[]},"initial":"a"}',
+    "repeated-field": b'{"map":{},"initial":"a","initial":"b"}',
+    "wrong-type": b'{"map":{"bar":["blee",7]},"initial":"bar"}',
+    "deep": b'{"x":' + b"[" * 16 + b"]" * 16 + b',"map":{},"initial":"a"}',
+    "trailing": b'{"map":{},"initial":"a"}\0',
+    "unclosed": b'{"map":{"a":["b',
+    "argument": b'{"current":"a","map":{"a":["b"]},"initial":"a"}\xffb',
+    "empty-current": b'{"current":"","map":{"a":[""]},"initial":"a"}',
+    "rest-of-a-document": b',"map":{"a":["b"]},"initial":"a"}',
+}
+
+ORDER = (GOLDEN / "order.json").read_bytes()
+SESSIONS = {
+    "life": [
+        [b"SM.SET", b"o", ORDER], [b"SM.MUTATE", b"o", b"paid", b"card"], [b"SM.GET", b"o"],
+        [b"SM.MUTATE", b"o", b"new"], [b"SM.MUTATE", b"o", b"new", b"", b"FORCE"],
+        [b"SM.STATE", b"o", b"LIST"], [b"SM.GET", b"o", b"reason"], [b"SM.RESET", b"o"],
+    ],
+    "copies": [
+        [b"SM.CREATE", b"a"], [b"SM.SET", b"b", ORDER, b"shipped"], [b"COPY", b"b", b"a"],
+        [b"DEL", b"b"], [b"SM.STATE", b"a"], [b"SM.SET", b"b", ORDER, b"nowhere"],
+    ],
+    "bad": [
+        [b"SM.MUTATE", b"none", b"x"], [b"SM.SET", b"o"], [b"SM.SET", b"o", b"{}"], [b""],
+        [b"SM.SET", b"o", ORDER, b"\x80"], [b"SM.SET", b"o", ORDER],
+        [b"SM.MUTATE", b"o", b"paid", b"\x80"], [b"SM.MUTATE", b"o", b"paid", b"", b"FORCED"],
+    ],
+}
+
+
+def write(target, name, data):
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+for path in GOLDEN.iterdir():
+    if path.suffix == ".json" and path.stem not in ("file", "wide"):
+        write("document", path.stem, path.read_bytes())
+        write("archive", f"{path.stem}.json", path.read_bytes())
+    if path.suffix == ".record" and path.stem != "wide":
+        write("archive", path.stem, path.read_bytes())
+for name, data in DOCUMENTS.items():
+    write("document", name, data)
+for name, session in SESSIONS.items():
+    lines = COMMAND.join(ARGUMENT.join(args) for args in session)
+    for dialect in (b"d", b"e"):
+        write("arguments", f"{name}-{dialect.decode()}", bytes([dialect == b"e"]) + lines)
+# Choices without a meaning of their own: long runs, so that the steps get through.
+for seed in range(8):
+    write("stateful", f"steps-{seed}", bytes((at * (17 + 2 * seed) + seed) % 251 for at in range(600)))

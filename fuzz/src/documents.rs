@@ -1,0 +1,55 @@
+//! Reading a document on the core and on the model.
+
+use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Limits, Machine, Read};
+
+use crate::model::Model;
+
+/// Both dialects.
+pub const DIALECTS: [Dialect; 2] = [Dialect::Documented, Dialect::Edge];
+
+/// Reads on both. Panics unless they agree, whatever the interner holds already.
+pub fn read(
+    interner: &Interner,
+    json: &[u8],
+    argument: Option<&[u8]>,
+    dialect: Dialect,
+) -> Option<(Model, Read)> {
+    let model = Model::read(json, argument, dialect);
+    match (model, interner.read(json, argument, dialect, &Limits::NONE)) {
+        (Some(model), Ok(read)) => {
+            model.assert_is(&read.machine);
+            assert!(!read.recognised || read.documented);
+            Some((model, read))
+        }
+        (None, Err(error)) => {
+            assert!(!error.to_string().contains(['\r', '\n']), "{error}");
+            None
+        }
+        (Some(_), Err(error)) => {
+            // A number that no 64-bit integer holds, in a field that does not matter.
+            let known = dialect == Dialect::Edge && has_long_number(json);
+            assert!(known, "refused by the core alone: {error}");
+            None
+        }
+        (None, Ok(read)) => panic!("accepted by the core alone: {:?}", read.machine),
+    }
+}
+
+fn has_long_number(json: &[u8]) -> bool {
+    json.windows(19)
+        .any(|digits| digits.iter().all(u8::is_ascii_digit))
+}
+
+/// The record of a machine by itself.
+pub fn record(machine: &Machine) -> Vec<u8> {
+    let mut record = Vec::new();
+    FileWriter::new().write(machine, &mut record);
+    record
+}
+
+/// Reads a record by itself, into an interner of its own.
+pub fn load(record: &[u8]) -> Machine {
+    FileReader::new()
+        .read(record, &Interner::new())
+        .expect("what was written is read")
+}

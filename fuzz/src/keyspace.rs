@@ -1,0 +1,268 @@
+//! A keyspace that plays every command on the core, as the adapter does, and on the model.
+
+use std::collections::BTreeMap;
+
+use redis_state_core::{Dialect, FileReader, FileWriter, Interner, InternerStats, Limits, Machine};
+
+use crate::documents;
+use crate::model::Model;
+
+/// What a client sees. Of errors, that there is one: their texts are tested elsewhere.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reply {
+    Ok,
+    Nil,
+    Error,
+    Text(Vec<u8>),
+    List(Vec<Vec<u8>>),
+}
+
+/// Keys, each with its machine and its model.
+pub struct Keyspace {
+    interner: Interner,
+    writer: FileWriter,
+    keys: BTreeMap<Vec<u8>, (Machine, Model)>,
+    pub dialect: Dialect,
+}
+
+impl Drop for Keyspace {
+    fn drop(&mut self) {
+        self.keys.clear();
+        assert_eq!(self.interner.stats(), InternerStats::default(), "a leak");
+    }
+}
+
+impl Keyspace {
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            interner: Interner::new(),
+            writer: FileWriter::new(),
+            keys: BTreeMap::new(),
+            dialect,
+        }
+    }
+
+    /// Plays a command on both. Panics unless both give the same reply.
+    pub fn call(&mut self, args: &[&[u8]]) -> Reply {
+        let Some((name, args)) = args.split_first() else {
+            return Reply::Error;
+        };
+        match (name.to_ascii_uppercase().as_slice(), args) {
+            (b"SM.SET", [key, json]) => self.set(key, json, None),
+            (b"SM.SET", [key, json, current]) => self.set(key, json, Some(current)),
+            (b"SM.CREATE", [key]) => self.create(key),
+            (b"SM.GET", [key]) => self.get(key),
+            (b"SM.GET", [key, option]) if is(option, "REASON") => self.reason(key),
+            (b"SM.STATE", [key]) => self.state(key),
+            (b"SM.STATE", [key, option]) if is(option, "LIST") => self.list(key),
+            (b"SM.MUTATE", [key, to]) => self.mutate(key, to, None, false),
+            (b"SM.MUTATE", [key, to, reason]) => self.mutate(key, to, Some(reason), false),
+            (b"SM.MUTATE", [key, to, reason, option]) if is(option, "FORCE") => {
+                self.mutate(key, to, Some(reason), true)
+            }
+            (b"SM.RESET", [key]) => self.reset(key),
+            (b"DEL", [key]) => self.keys.remove(*key).map_or(Reply::Nil, |_| Reply::Ok),
+            (b"COPY", [from, to]) => self.copy(from, to),
+            _ => Reply::Error,
+        }
+    }
+
+    fn set(&mut self, key: &[u8], json: &[u8], current: Option<&[u8]>) -> Reply {
+        let Some((model, read)) = documents::read(&self.interner, json, current, self.dialect)
+        else {
+            return Reply::Error;
+        };
+        // Read elsewhere, it has to be the same: a replica has another interner.
+        let elsewhere = documents::read(&Interner::new(), json, current, self.dialect);
+        let (_, elsewhere) = elsewhere.expect("read here, so read there");
+        assert_eq!(elsewhere.documented, read.documented);
+        assert_eq!(digest(&elsewhere.machine), digest(&read.machine));
+        self.keys.insert(key.to_vec(), (read.machine, model));
+        Reply::Ok
+    }
+
+    fn create(&mut self, key: &[u8]) -> Reply {
+        let machine = (self.interner.blank(), Model::blank());
+        self.keys.insert(key.to_vec(), machine);
+        Reply::Ok
+    }
+
+    fn get(&self, key: &[u8]) -> Reply {
+        self.ask(key, |machine, model| {
+            let text = machine.to_json(self.dialect);
+            assert_eq!(text, model.to_json(self.dialect));
+            Reply::Text(text)
+        })
+    }
+
+    fn reason(&self, key: &[u8]) -> Reply {
+        self.ask(key, |machine, model| {
+            assert_eq!(machine.reason(), model.reason);
+            Reply::Text(machine.reason().as_bytes().to_vec())
+        })
+    }
+
+    fn state(&self, key: &[u8]) -> Reply {
+        self.ask(key, |machine, model| {
+            assert_eq!(machine.state_bytes(), model.current.as_bytes());
+            Reply::List(vec![machine.state_bytes().to_vec()])
+        })
+    }
+
+    fn list(&self, key: &[u8]) -> Reply {
+        self.ask(key, |machine, model| {
+            let definition = machine.definition();
+            let keys = definition
+                .key_states()
+                .map(|state| definition.name_bytes(state).to_vec());
+            let keys: Vec<Vec<u8>> = keys.collect();
+            assert!(keys.iter().eq(model.keys.iter().map(String::as_bytes)));
+            Reply::List(keys)
+        })
+    }
+
+    fn ask(&self, key: &[u8], reply: impl FnOnce(&Machine, &Model) -> Reply) -> Reply {
+        let found = self.keys.get(key);
+        found.map_or(Reply::Nil, |(machine, model)| reply(machine, model))
+    }
+
+    fn mutate(&mut self, key: &[u8], to: &[u8], reason: Option<&[u8]>, force: bool) -> Reply {
+        let Ok(reason) = reason.map(std::str::from_utf8).transpose() else {
+            return Reply::Error;
+        };
+        let Some((machine, model)) = self.keys.get_mut(key) else {
+            return Reply::Nil;
+        };
+        let target = machine.target(to, force, self.dialect);
+        assert_eq!(target.is_some(), model.may_move(to, force, self.dialect));
+        let Some(target) = target else {
+            return match self.dialect {
+                Dialect::Documented => Reply::Nil,
+                Dialect::Edge => Reply::Error,
+            };
+        };
+        let reason = match self.dialect {
+            Dialect::Documented => Some(reason.unwrap_or_default()),
+            Dialect::Edge => reason,
+        };
+        machine.enter(target, reason);
+        model.enter(std::str::from_utf8(to).expect("a state's name"), reason);
+        Reply::Ok
+    }
+
+    fn reset(&mut self, key: &[u8]) -> Reply {
+        let Some((machine, model)) = self.keys.get_mut(key) else {
+            return Reply::Nil;
+        };
+        let reason = (self.dialect == Dialect::Documented).then_some("");
+        machine.enter(machine.definition().initial(), reason);
+        model.enter(&model.initial.clone(), reason);
+        Reply::Ok
+    }
+
+    fn copy(&mut self, from: &[u8], to: &[u8]) -> Reply {
+        let Some(copy) = self.keys.get(from).cloned() else {
+            return Reply::Nil;
+        };
+        self.keys.insert(to.to_vec(), copy);
+        Reply::Ok
+    }
+
+    /// Every machine is its model still.
+    pub fn check(&self) {
+        for (machine, model) in self.keys.values() {
+            model.assert_is(machine);
+        }
+    }
+
+    /// DUMP and RESTORE of every key.
+    pub fn reload_alone(&mut self) {
+        for (machine, _) in self.keys.values_mut() {
+            let record = documents::record(machine);
+            let loaded = FileReader::new().read(&record, &self.interner);
+            *machine = loaded.expect("what was written is read");
+        }
+        self.check();
+    }
+
+    /// An RDB file, read by a server that has nothing yet. Some keys expire on the way.
+    pub fn reload_file(&mut self, expired: impl Fn(usize) -> bool) {
+        self.writer.open();
+        let write = |(machine, _): &(Machine, Model)| {
+            let mut record = Vec::new();
+            self.writer.write(machine, &mut record);
+            record
+        };
+        let records: Vec<Vec<u8>> = self.keys.values().map(write).collect();
+        self.writer.close();
+        let interner = Interner::new();
+        let mut reader = FileReader::new();
+        reader.open();
+        let mut at = 0;
+        let mut gone = Vec::new();
+        for ((key, (machine, _)), record) in self.keys.iter_mut().zip(&records) {
+            let loaded = reader
+                .read(record, &interner)
+                .expect("what was written is read");
+            if expired(at) {
+                gone.push(key.clone());
+            } else {
+                *machine = loaded;
+            }
+            at += 1;
+        }
+        reader.close();
+        self.keys.retain(|key, _| !gone.contains(key));
+        self.interner = interner;
+        self.check();
+    }
+
+    /// A file whose save fails half way.
+    pub fn save_in_vain(&mut self) {
+        self.writer.open();
+        for (machine, _) in self.keys.values().take(self.keys.len() / 2) {
+            self.writer.write(machine, &mut Vec::new());
+        }
+        self.writer.close();
+    }
+
+    /// An AOF of commands: as the adapter rewrites a machine, read by a server that has nothing.
+    pub fn rewrite(&mut self) {
+        let interner = Interner::new();
+        for (machine, _) in self.keys.values_mut() {
+            let replayed = replay(machine, &interner);
+            assert_eq!(digest(&replayed), digest(machine));
+            *machine = replayed;
+        }
+        self.interner = interner;
+        self.check();
+    }
+}
+
+fn is(option: &[u8], name: &str) -> bool {
+    option.eq_ignore_ascii_case(name.as_bytes())
+}
+
+/// What DEBUG DIGEST is made of.
+fn digest(machine: &Machine) -> (Vec<u8>, u32, String) {
+    let archive = machine.definition().archive().to_vec();
+    (archive, machine.state(), machine.reason().to_owned())
+}
+
+/// SM.SET in the state that no row has, if there is one, and a forced move from there.
+fn replay(machine: &Machine, interner: &Interner) -> Machine {
+    let definition = machine.definition();
+    let nameless = machine.state_bytes().is_empty();
+    let plain = if nameless {
+        definition.initial()
+    } else {
+        machine.state()
+    };
+    let first = machine.in_state(definition.foreign().unwrap_or(plain));
+    let json = first.to_json(Dialect::Documented);
+    let read = interner.read(&json, None, Dialect::Documented, &Limits::NONE);
+    let mut replayed = read.expect("written, so read").machine;
+    let target = replayed.target(machine.state_bytes(), true, Dialect::Documented);
+    replayed.enter(target.expect("a known state"), Some(machine.reason()));
+    replayed
+}
