@@ -1,0 +1,86 @@
+"""docs/errors.md has every error that a client can meet and every reason that the log can give."""
+
+import re
+
+import pytest
+
+from documents import ORDER
+from harness import ROOT
+
+TEXT = (ROOT / "docs/errors.md").read_text()
+
+
+def doc(text, place=""):
+    """A bad document, and what is said about it."""
+    return ("SM.SET", "m", text), place
+
+
+# What is sent, and a part of the reply that has to be in the text word for word.
+REPLIES = [
+    doc(b"[]", "document: expected an object, found "),
+    doc(b'{"name":"x"}', "document: unknown field "),
+    doc(b'{"name":"x"}', ", expected current, map, initial or reason"),
+    doc(b'{"initial":"a"}', "map: missing, expected an object"),
+    doc(b'{"map":{}}', "initial: missing, expected a string"),
+    doc(b'{"map":[]}', "map: expected an object, found "),
+    doc(b'{"initial":1}', "initial: expected a string, found "),
+    doc(b'{"initial":"a","map":{"new":"paid"}}', "map.new: expected an array, found "),
+    doc(b'{"initial":"a","map":{"new":["a",7]}}', "map.new[1]: expected a string, found 7"),
+    doc(b'{"initial":"a","map":{"in review":[7]}}', 'map["in review"][0]'),
+    doc(b'{"initial":"a","map":{"new":[],"new":[]}}', "map.new: key given twice"),
+    doc(b'{"map":{},"map":{}}', "map: field given twice"),
+    (("SM.SET", "m", ORDER, b"\xff"), "current: the argument is not UTF-8"),
+    doc(b"", "it is empty"),
+    doc(b"{", "it ends too early"),
+    doc(b'{"initial":}', "expected value"),
+    doc(b"{'initial'", "key must be a string"),
+    doc(ORDER + b"x", "trailing characters"),
+    doc(b'{"initial":"\n', "control character in a string, write it as an escape"),
+    doc(b'{"initial":"\xff"}', "invalid UTF-8"),
+    doc(rb'{"initial":"\ud83d"}', "escape of half a character (lone surrogate)"),
+    doc(b'{"initial":1e999}', "number out of range"),
+    doc(b"[" * 40 + b"]" * 40, "nested too deep, a machine has three levels"),
+    (("SM.GET", "m", "X"), "for SM.GET: expected REASON"),
+    (("SM.MUTATE", "m", "boo", b"\xff"), "ERR invalid reason: not UTF-8 at byte "),
+    (("SM.SET", "string", ORDER), "WRONGTYPE Operation against a key holding the wrong kind of value"),
+]
+
+
+@pytest.mark.parametrize("command, part", REPLIES, ids=[part.strip() for _, part in REPLIES])
+def test_replies(db, wire, command, part):
+    db.execute_command("SM.SET", "m", ORDER)
+    db.set("string", "1")
+    reply = wire(*command).decode()
+    assert reply.startswith("-") and part in reply
+    assert part in TEXT
+    assert ("invalid machine" in reply) == (command[0] == "SM.SET" and command[1] == "m")
+
+
+LIMITS = [
+    ("max-document-bytes", 10, ("SM.SET", "m", ORDER)),
+    ("max-states", 2, ("SM.SET", "m", ORDER)),
+    ("max-transitions", 2, ("SM.SET", "m", ORDER)),
+    ("max-reason-bytes", 2, ("SM.MUTATE", "m", "boo", "because")),
+]
+
+
+@pytest.mark.parametrize("config, value, command", LIMITS, ids=[name for name, *_ in LIMITS])
+def test_limits(server, config, value, command):
+    server.run("SM.SET", "m", ORDER)
+    server.run("CONFIG", "SET", f"redisstate.{config}", value)
+    with server.wire() as wire:
+        reply = wire(*command).decode()
+    words = reply.removeprefix("-").strip().removeprefix("ERR ").removeprefix("invalid machine: ")
+    assert f"(redisstate.{config})" in words
+    assert re.sub(r"\d+", "…", words) in TEXT
+
+
+@pytest.mark.parametrize("source", ["archive", "record"])
+def test_the_log(source):
+    code = (ROOT / f"src/core/src/{source}.rs").read_text()
+    texts = re.findall(r'write!\(\s*f,\s*"((?:[^"\\]|\\.)*)"', code)
+    texts = [text for text in texts if re.sub(r"\{.*?\}|\W", "", text) and "Bytes(" not in text]
+    assert len(texts) > 5
+    for text in texts:
+        longest = max(re.split(r"\{.*?\}", text), key=len).strip()
+        assert longest in TEXT, f"docs/errors.md doesn't have: {text}"
