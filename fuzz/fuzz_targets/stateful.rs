@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
     let mut keyspace = Keyspace::new(Dialect::Documented);
     let mut documents = Vec::new();
     let mut u = Unstructured::new(data);
-    for _ in 0..200 {
+    for _ in 0..100 {
         if u.is_empty() || play(&mut u, &mut keyspace, &mut documents).is_err() {
             break;
         }

@@ -77,10 +77,10 @@ pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
     ];
     let mut keys = NAMES.to_vec();
     let mut rows = Vec::new();
-    for _ in 0..u.int_in_range(0..=6)? {
+    for _ in 0..u.int_in_range(0..=5)? {
         let key = keys.swap_remove(u.choose_index(keys.len())?);
         // Sometimes longer than what is searched one by one.
-        let length = *u.choose(&[0, 1, 2, 3, 5, 17, 40])?;
+        let length = *u.choose(&[0, 1, 1, 2, 2, 3, 3, 17])?;
         let target = |_| Ok((*u.choose(&NAMES)?).to_owned());
         let row: Result<Vec<String>> = (0..length).map(target).collect();
         rows.push((key.to_owned(), row?));
