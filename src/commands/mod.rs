@@ -1,8 +1,12 @@
 //! The commands, a file each.
 
+mod can;
 mod create;
+mod export;
 mod get;
+mod lint;
 mod mutate;
+mod next;
 mod reset;
 mod set;
 mod state;
@@ -34,6 +38,10 @@ const ENTRIES: &[(&str, Entry)] = &[
     (state::State::NAME, entry::<state::State>),
     (mutate::Mutate::NAME, entry::<mutate::Mutate>),
     (reset::Reset::NAME, entry::<reset::Reset>),
+    (next::Next::NAME, entry::<next::Next>),
+    (can::Can::NAME, entry::<can::Can>),
+    (export::Export::NAME, entry::<export::Export>),
+    (lint::Lint::NAME, entry::<lint::Lint>),
 ];
 
 /// Registers every command of `commands.json`.
@@ -69,21 +77,24 @@ fn is_option(
     if argument.bytes().eq_ignore_ascii_case(option.as_bytes()) {
         return Ok(true);
     }
+    Err(unknown_option(argument, command, option))
+}
+
+fn unknown_option(
+    argument: Str<'_>,
+    command: &'static str,
+    expected: &'static str,
+) -> CommandError {
     if config::dialect() == Dialect::Edge {
-        return Err(CommandError::EdgeOption);
+        return CommandError::EdgeOption;
     }
-    Err(CommandError::UnknownOption {
-        found: argument
-            .bytes()
-            .iter()
-            .take(40)
-            .copied()
-            .collect::<Vec<_>>()
-            .escape_ascii()
-            .to_string(),
+    // Long enough to recognise what was meant, short enough for one line.
+    let shown = argument.bytes().get(..40).unwrap_or(argument.bytes());
+    CommandError::UnknownOption {
+        found: shown.escape_ascii().to_string(),
         command,
-        expected: option,
-    })
+        expected,
+    }
 }
 
 #[cfg(test)]

@@ -153,6 +153,12 @@ impl<'a> View<'a> {
         self.0.row_ends.len()
     }
 
+    /// All states.
+    #[expect(clippy::cast_possible_truncation, reason = "at most MAX_STATES")]
+    pub(crate) fn state_ids(self) -> std::ops::Range<StateId> {
+        0..self.states() as StateId
+    }
+
     /// The states with an entry of their own in the map, which come first.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "at most MAX_STATES")]

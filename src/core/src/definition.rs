@@ -1,7 +1,8 @@
 //! A definition: its archive, and what is derived from it to answer in constant time.
 
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::archive::{ArchiveError, Bytes, Kind, Parts, StateId, View};
 use crate::hash;
@@ -13,6 +14,9 @@ use crate::probe::Probe;
 /// of adjacent integers cost less than a hash, and short rows then need no table at all.
 const SCANNED: usize = 16;
 
+/// A definition may hold so many times its document, what is kept for speed included.
+pub(crate) const AFFORDED: usize = 4;
+
 /// State names, transitions and the initial state, immutable and shared by many machines.
 #[derive(Debug)]
 pub struct Definition {
@@ -23,6 +27,8 @@ pub struct Definition {
     /// Positions in the targets, by transition, of rows longer than [`SCANNED`].
     edges: Probe,
     escapes: bool,
+    /// The document from `"map"` to the initial state, once somebody has asked for it.
+    text: OnceLock<Box<[u8]>>,
     home: Arc<Shared>,
     /// The hash of the document kept in the interner for this definition; zero for none.
     source: AtomicU64,
@@ -44,6 +50,7 @@ impl Definition {
             names,
             edges: index_edges(parts),
             escapes: json::need_escapes(&parts.names),
+            text: OnceLock::new(),
             bytes,
             hash,
             home,
@@ -110,13 +117,7 @@ impl Definition {
             let row = targets.get(row).unwrap_or_default();
             return row.iter().any(|target| target.to_native() == to);
         }
-        let is_edge = |at: u32| {
-            row.contains(&(at as usize))
-                && targets
-                    .get(at as usize)
-                    .is_some_and(|target| target.to_native() == to)
-        };
-        self.edges.find(hash::of_edge(from, to), is_edge).is_some()
+        self.position(from, &row, to).is_some()
     }
 
     /// The states reachable in one move, in document order, with the document's repeats.
@@ -127,9 +128,50 @@ impl Definition {
             .map(|target| target.to_native())
     }
 
+    /// The states reachable in one move, in document order, each once. Linear in the row.
+    pub fn next(&self, from: StateId) -> impl Iterator<Item = StateId> + '_ {
+        let row = self.view().row_range(from);
+        let targets = self.view().row(from);
+        (0..)
+            .zip(targets)
+            .map(|(at, target)| (at, target.to_native()))
+            .filter(move |&(at, to)| {
+                if row.len() <= SCANNED {
+                    return !targets[..at].iter().any(|before| before.to_native() == to);
+                }
+                // The table holds the first position of every transition.
+                self.position(from, &row, to) == Some(row.start + at)
+            })
+            .map(|(_, to)| to)
+    }
+
+    /// Where a transition of a long row is in the targets.
+    #[inline]
+    fn position(&self, from: StateId, row: &Range<usize>, to: StateId) -> Option<usize> {
+        let targets = self.view().targets();
+        let is_edge = |at: u32| {
+            row.contains(&(at as usize))
+                && targets
+                    .get(at as usize)
+                    .is_some_and(|target| target.to_native() == to)
+        };
+        let at = self.edges.find(hash::of_edge(from, to), is_edge);
+        at.map(|at| at as usize)
+    }
+
     /// The states with an entry of their own, in document order.
-    pub fn key_states(&self) -> std::ops::Range<StateId> {
+    pub fn key_states(&self) -> Range<StateId> {
         self.view().key_ids()
+    }
+
+    /// All states, those with an entry of their own first.
+    pub fn state_ids(&self) -> Range<StateId> {
+        self.view().state_ids()
+    }
+
+    /// Whether no move leads out of this state.
+    pub fn is_terminal(&self, state: StateId) -> bool {
+        self.view().row_range(state).is_empty()
     }
 
     /// Whether the map has an entry for this state.
@@ -163,11 +205,34 @@ impl Definition {
             + block(self.archive().as_ptr(), self.archive().len())
             + slots(&self.names)
             + slots(&self.edges)
+            + self
+                .text()
+                .map_or(0, |text| block(text.as_ptr(), text.len()))
             + self.home.source_memory(self, &measure)
     }
 
     pub(crate) fn view(&self) -> View<'_> {
         self.bytes.parts()
+    }
+
+    /// The document from `"map"` to the initial state, if it is kept.
+    #[inline]
+    pub(crate) fn text(&self) -> Option<&[u8]> {
+        self.text.get().map(|text| &**text)
+    }
+
+    /// Keeps that part of the document, if four times the document is enough for it and all else.
+    pub(crate) fn keep_text(&self, text: &[u8]) {
+        let held = self.held() + self.home.source_bytes(self);
+        if held + text.len() <= AFFORDED * text.len() {
+            let _ = self.text.set(text.into());
+        }
+    }
+
+    /// The bytes held for this definition but for its source.
+    pub(crate) fn held(&self) -> usize {
+        let tables = size_of_val(self.names.block()) + size_of_val(self.edges.block());
+        self.archive().len() + tables + self.text().map_or(0, <[u8]>::len)
     }
 
     /// Whether a name in the document of this definition has to be escaped.
@@ -216,17 +281,8 @@ pub(crate) fn index_names(parts: &Parts) -> Result<Probe, ArchiveError> {
     Ok(index)
 }
 
-/// Finds states whose names are known to differ, by the hashes of these.
-pub(crate) fn index_hashes(hashes: &[u64]) -> Probe {
-    let mut index = Probe::with_room_for(hashes.len());
-    for (state, &hash) in (0..).zip(hashes) {
-        index.insert_distinct(hash, state);
-    }
-    index
-}
-
 fn index_edges(parts: &Parts) -> Probe {
-    let long = |row: &std::ops::Range<usize>| row.len() > SCANNED;
+    let long = |row: &Range<usize>| row.len() > SCANNED;
     let count = parts.rows().filter(long).map(|row| row.len()).sum();
     let mut index = Probe::with_room_for(count);
     for (from, row) in (0..).zip(parts.rows()).filter(|(_, row)| long(row)) {
@@ -249,12 +305,12 @@ impl Parts {
         ranges(&self.name_ends).map(|range| &self.names[range])
     }
 
-    fn rows(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+    fn rows(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         ranges(&self.row_ends)
     }
 }
 
-fn ranges(ends: &[u32]) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+fn ranges(ends: &[u32]) -> impl Iterator<Item = Range<usize>> + '_ {
     let starts = std::iter::once(0).chain(ends.iter().map(|&end| end as usize));
     starts.zip(ends).map(|(start, &end)| start..end as usize)
 }

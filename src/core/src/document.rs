@@ -18,8 +18,8 @@ const MAX_DEPTH: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) parts: Parts,
-    /// The hashes of the states' names.
-    pub(crate) hashes: Vec<u64>,
+    /// Finds the states by name.
+    pub(crate) names: Probe,
     pub(crate) current: StateId,
     pub(crate) reason: String,
     /// Whether the document itself names a current state.
@@ -184,6 +184,8 @@ fn lone_surrogate(json: &[u8]) -> Option<usize> {
 struct Fields<'t, 'i> {
     current: Option<&'i str>,
     map: Nodes<'t, 'i>,
+    /// How many entries the map has.
+    keys: usize,
     initial: &'i str,
     reason: &'i str,
     documented: bool,
@@ -211,9 +213,11 @@ impl<'t, 'i> Fields<'t, 'i> {
                 unknown => return Err(unknown_field(unknown)),
             }
         }
+        let (keys, map) = map.ok_or_else(|| at_field("map", "missing, expected an object"))?;
         Ok(Self {
             current,
-            map: map.ok_or_else(|| at_field("map", "missing, expected an object"))?,
+            keys,
+            map,
             initial: initial.ok_or_else(|| at_field("initial", "missing, expected a string"))?,
             reason: reason.unwrap_or_default(),
             documented,
@@ -270,10 +274,10 @@ impl<'t, 'i> Nodes<'t, 'i> {
         }
     }
 
-    /// The nodes inside an object.
-    fn object(self, field: &'static str) -> Result<Self, DocumentError> {
+    /// How many entries an object has, and the nodes inside it.
+    fn object(self, field: &'static str) -> Result<(usize, Self), DocumentError> {
         match self.0.split_first() {
-            Some((Node::Object { .. }, inside)) => Ok(Self(inside)),
+            Some((Node::Object { len, .. }, inside)) => Ok((*len, Self(inside))),
             _ => {
                 let found = Found(self.0.first());
                 Err(at_field(
@@ -307,8 +311,9 @@ fn build(
     limits: &Limits,
 ) -> Result<Document, DocumentError> {
     limits.allow_reason(fields.reason.len())?;
-    let mut builder = Builder::for_nodes(fields.map.0.len() + 2);
-    let rows = builder.add_keys(fields.map)?;
+    let mut builder = Builder::with_room_for(fields.keys);
+    builder.add_keys(fields.map)?;
+    let rows = fields.keys;
     // Every node of the map is a key, a row or a target.
     let transitions = fields.map.0.len() - 2 * rows;
     limits.allow_transitions(transitions)?;
@@ -322,10 +327,10 @@ fn build(
         None => builder.parts.initial,
     };
     limits.allow_states(builder.states.len())?;
-    let (parts, hashes) = builder.finish()?;
+    let (parts, names) = builder.finish()?;
     Ok(Document {
         parts,
-        hashes,
+        names,
         current,
         reason: fields.reason.to_owned(),
         names_current: own.is_some(),
@@ -343,17 +348,17 @@ struct Builder<'i> {
 }
 
 impl<'i> Builder<'i> {
-    /// With room for as many states as the map has nodes: every name might be a new one.
-    fn for_nodes(nodes: usize) -> Self {
+    /// With room for so many states at first. Most machines have few that are no keys.
+    fn with_room_for(states: usize) -> Self {
         Self {
             parts: Parts::default(),
-            states: Vec::new(),
-            index: Probe::with_room_for(nodes),
+            states: Vec::with_capacity(states),
+            index: Probe::with_room_for(states),
         }
     }
 
     /// The keys come first, so that the states with a row are those with the lowest IDs.
-    fn add_keys(&mut self, map: Nodes<'_, 'i>) -> Result<usize, DocumentError> {
+    fn add_keys(&mut self, map: Nodes<'_, 'i>) -> Result<(), DocumentError> {
         let mut rest = map;
         let mut keys = 0;
         while let Some(Node::String(key)) = rest.take() {
@@ -368,7 +373,7 @@ impl<'i> Builder<'i> {
             }
             keys += 1;
         }
-        Ok(keys)
+        Ok(())
     }
 
     fn add_rows(&mut self, map: Nodes<'_, 'i>) -> Result<(), DocumentError> {
@@ -401,17 +406,42 @@ impl<'i> Builder<'i> {
         if let Some(known) = self.index.insert(hash, new, same) {
             return Ok(known);
         }
-        if new as usize == MAX_STATES {
-            return Err(DocumentError(Fault::Format("more than 16,777,216 states")));
-        }
-        self.states.push((hash, name));
+        self.add(hash, name)?;
         Ok(new)
     }
 
-    /// The parts, names included, and the hashes of the names.
-    fn finish(self) -> Result<(Parts, Vec<u64>), DocumentError> {
+    /// Adds a state that the index has already, unless it was full.
+    #[inline]
+    fn add(&mut self, hash: u64, name: &'i str) -> Result<(), DocumentError> {
+        self.states.push((hash, name));
+        if self.states.len() <= self.index.room() {
+            return Ok(());
+        }
+        self.grow()
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Result<(), DocumentError> {
+        if self.states.len() > MAX_STATES {
+            return Err(DocumentError(Fault::Format("more than 16,777,216 states")));
+        }
+        self.index = self.index_of(2 * self.states.len());
+        Ok(())
+    }
+
+    fn index_of(&self, room: usize) -> Probe {
+        Probe::of_distinct(self.states.iter().map(|(hash, _)| *hash), room)
+    }
+
+    /// The parts, names included, and the index of the names.
+    fn finish(mut self) -> Result<(Parts, Probe), DocumentError> {
+        if self.index.room() > self.states.len() {
+            self.index = self.index_of(self.states.len());
+        }
         let Self {
-            mut parts, states, ..
+            mut parts,
+            states,
+            index,
         } = self;
         parts
             .names
@@ -421,7 +451,7 @@ impl<'i> Builder<'i> {
             parts.names.extend_from_slice(name.as_bytes());
             parts.name_ends.push(narrow(parts.names.len())?);
         }
-        Ok((parts, states.into_iter().map(|(hash, _)| hash).collect()))
+        Ok((parts, index))
     }
 }
 

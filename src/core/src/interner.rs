@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use hashbrown::HashTable;
 
 use crate::archive::{ArchiveError, Bytes, Parts, StateId};
-use crate::definition::{self, Definition};
+use crate::definition::{self, AFFORDED, Definition};
 use crate::dialect::Dialect;
 use crate::document::{self, Document};
 use crate::error::{DocumentError, Fault};
@@ -101,19 +101,18 @@ impl Interner {
         Ok(self.add(bytes, &parts, names, hash))
     }
 
-    /// The one definition with these parts. `hashes` are those of its states' names, which differ.
+    /// The one definition with these parts. `names` finds its states.
     pub(crate) fn intern(
         &self,
         parts: &Parts,
-        hashes: &[u64],
+        names: impl FnOnce() -> Probe,
     ) -> Result<Arc<Definition>, ArchiveError> {
         let bytes = Bytes::encode(parts)?;
         let hash = hash::of_bytes(bytes.as_slice());
         if let Some(known) = self.0.find(hash, bytes.as_slice()) {
             return Ok(known);
         }
-        let names = definition::index_hashes(hashes);
-        Ok(self.add(bytes, parts, names, hash))
+        Ok(self.add(bytes, parts, names(), hash))
     }
 
     fn add(&self, bytes: Bytes, parts: &Parts, names: Probe, hash: u64) -> Arc<Definition> {
@@ -172,7 +171,9 @@ impl Interner {
             name_ends: vec![0],
             ..Parts::default()
         };
-        let definition = self.intern(&parts, &[hash::of_bytes(b"")]);
+        let definition = self.intern(&parts, || {
+            Probe::of_distinct(std::iter::once(hash::of_bytes(b"")), 1)
+        });
         #[expect(clippy::expect_used, reason = "a constant, covered by a test")]
         Machine::new(definition.expect("the blank definition is sound"), 0)
     }
@@ -193,7 +194,7 @@ impl Interner {
 
     fn machine(&self, document: Document) -> Result<Machine, DocumentError> {
         let definition = self
-            .intern(&document.parts, &document.hashes)
+            .intern(&document.parts, || document.names)
             .map_err(|_| DocumentError(Fault::Format("definition is too large to be stored")))?;
         let mut machine = Machine::new(definition, document.current);
         machine.set_reason(&document.reason);
@@ -287,7 +288,7 @@ impl Shared {
         definition: &Arc<Definition>,
         own: StateId,
     ) {
-        if key.rest.len() > affordable(definition) || definition.foreign().is_some() {
+        if !is_affordable(definition, key.rest.len()) || definition.foreign().is_some() {
             return;
         }
         // With `current` cut off, what is left says that a machine starts at its initial state.
@@ -308,6 +309,11 @@ impl Shared {
             .insert_unique(hash, source, |source| source.hash);
     }
 
+    /// The length of the document kept for a definition.
+    pub(crate) fn source_bytes(&self, definition: &Definition) -> usize {
+        self.source_memory(definition, &|_, bytes| bytes)
+    }
+
     pub(crate) fn source_memory(
         &self,
         definition: &Definition,
@@ -323,10 +329,11 @@ impl Shared {
     }
 }
 
-/// The longest document that is kept beside a definition: keeping it must not take the whole over
-/// four times the document, and blanks between the tokens are not worth keeping.
-fn affordable(definition: &Definition) -> usize {
-    2 * definition.archive().len()
+/// Whether a document is kept beside its definition: not where all that is held would come to more
+/// than four times the document, and not for the blanks between its tokens.
+fn is_affordable(definition: &Definition, source: usize) -> bool {
+    let all = definition.held() + source;
+    all <= AFFORDED * source && source <= 2 * definition.archive().len()
 }
 
 impl Table {

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use crate::archive::{self, StateId, View};
+use crate::definition::Definition;
 
 /// Whether names written as they are would break the document.
 pub(crate) fn need_escapes(names: &[u8]) -> bool {
@@ -25,38 +26,43 @@ pub(crate) struct Reason<'a> {
     pub(crate) always: bool,
 }
 
-/// Writes the document of a machine in state `current`, and returns how long it is. What `scratch`
-/// held is written over; it grows as needed.
+/// What [`write`] wrote.
+pub(crate) struct Written {
+    /// Where the document ends.
+    pub(crate) end: usize,
+    /// Where the part is that all machines of the definition have in common.
+    pub(crate) text: Range<usize>,
+}
+
+/// Writes the document of a machine in state `current`. What `scratch` held is written over; it
+/// grows as needed.
 pub(crate) fn write(
-    view: View<'_>,
-    escapes: bool,
+    definition: &Definition,
     current: StateId,
     reason: Reason<'_>,
     scratch: &mut Vec<u8>,
-) -> usize {
+) -> Written {
     let mut pen = Pen {
-        view,
-        escapes,
+        view: definition.view(),
+        escapes: definition.needs_escapes(),
         out: scratch,
         at: 0,
     };
     pen.put(b"{\"current\":");
     pen.name(current);
-    pen.put(b",\"map\":{");
-    if escapes {
-        pen.rows_escaped();
-    } else {
-        pen.rows();
+    pen.put(b",");
+    let start = pen.at;
+    match definition.text() {
+        Some(text) => pen.put(text),
+        None => pen.text(),
     }
-    pen.close(b',', b'}');
-    pen.put(b",\"initial\":");
-    pen.name(view.initial());
+    let text = start..pen.at;
     if reason.always || !reason.text.is_empty() {
         pen.put(b",\"reason\":");
         pen.escaped(reason.text.as_bytes());
     }
     pen.put(b"}");
-    pen.at
+    Written { end: pen.at, text }
 }
 
 /// The size of the blocks in which names are copied. A copy of fixed size is two instructions, one
@@ -74,6 +80,19 @@ struct Pen<'a> {
 }
 
 impl Pen<'_> {
+    /// The map and the initial state.
+    fn text(&mut self) {
+        self.put(b"\"map\":{");
+        if self.escapes {
+            self.rows_escaped();
+        } else {
+            self.rows();
+        }
+        self.close(b',', b'}');
+        self.put(b",\"initial\":");
+        self.name(self.view.initial());
+    }
+
     /// The rows of the map, a comma after each, where no name needs an escape.
     fn rows(&mut self) {
         let (view, mut at) = (self.view, self.at);

@@ -106,22 +106,28 @@ impl Machine {
     /// The document of this machine in normal form. In [`Dialect::Edge`] `reason` is always there.
     pub fn to_json(&self, dialect: Dialect) -> Vec<u8> {
         let mut out = Vec::new();
-        let length = self.write_json(dialect, &mut out).len();
-        out.truncate(length);
+        let end = self.write(dialect, &mut out).end;
+        out.truncate(end);
         out
     }
 
-    /// As [`to_json`](Self::to_json), into a buffer that is used again and again: what it held
-    /// before does not matter and is not cleared.
-    pub fn write_json<'a>(&self, dialect: Dialect, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    /// As [`to_json`](Self::to_json), for documents that are asked for again and again: into a
+    /// buffer that is used for all of them (what it held before does not matter and is not
+    /// cleared), and the part that this definition's machines have in common is kept.
+    pub fn read_json<'a>(&self, dialect: Dialect, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        let written = self.write(dialect, scratch);
+        if self.definition.text().is_none() {
+            self.definition.keep_text(&scratch[written.text]);
+        }
+        &scratch[..written.end]
+    }
+
+    fn write(&self, dialect: Dialect, scratch: &mut Vec<u8>) -> json::Written {
         let reason = json::Reason {
             text: self.reason(),
             always: dialect == Dialect::Edge,
         };
-        let definition = &self.definition;
-        let escapes = definition.needs_escapes();
-        let length = json::write(definition.view(), escapes, self.state, reason, scratch);
-        &scratch[..length]
+        json::write(&self.definition, self.state, reason, scratch)
     }
 
     /// The block of rare parts, for who moves blocks in memory.

@@ -12,6 +12,7 @@ const EMPTY: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Probe {
     slots: Box<[u32]>,
+    room: usize,
 }
 
 impl Probe {
@@ -21,6 +22,7 @@ impl Probe {
         let slots = values + values / 2 + 1;
         Self {
             slots: vec![EMPTY; slots].into_boxed_slice(),
+            room: values,
         }
     }
 
@@ -62,9 +64,24 @@ impl Probe {
         }
     }
 
+    /// How many values there is room for.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.room
+    }
+
+    /// A table with room for `room` values, with those that have the given hashes, by position.
+    pub(crate) fn of_distinct(hashes: impl Iterator<Item = u64>, room: usize) -> Self {
+        let mut probe = Self::with_room_for(room);
+        for (value, hash) in (0..).zip(hashes) {
+            probe.insert_distinct(hash, value);
+        }
+        probe
+    }
+
     /// Puts `value` in without a look for an equal one.
     #[inline]
-    pub(crate) fn insert_distinct(&mut self, hash: u64, value: u32) {
+    fn insert_distinct(&mut self, hash: u64, value: u32) {
         self.insert(hash, value, |_| false);
     }
 

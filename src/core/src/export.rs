@@ -1,0 +1,181 @@
+//! A machine as the text of a diagram.
+//!
+//! States are written as `s0`, `s1`, … and named by a label, so that no name can be taken for
+//! syntax: a label is all that has to be escaped.
+
+use std::fmt::Write as _;
+
+use crate::archive::StateId;
+use crate::machine::Machine;
+
+/// The languages in which a diagram can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Diagram {
+    /// A `stateDiagram-v2` of Mermaid.
+    Mermaid,
+    /// A `digraph` of Graphviz.
+    Dot,
+}
+
+impl Diagram {
+    /// The text of a machine's diagram: the current state is highlighted, terminal states are
+    /// marked, every transition is there once, in document order.
+    pub fn draw(self, machine: &Machine) -> String {
+        match self {
+            Self::Mermaid => mermaid(machine),
+            Self::Dot => dot(machine),
+        }
+    }
+}
+
+fn mermaid(machine: &Machine) -> String {
+    let definition = machine.definition();
+    let mut out = String::from("stateDiagram-v2\n");
+    for state in definition.state_ids() {
+        let label = mermaid_label(definition.name(state));
+        line(&mut out, format_args!("    state \"{label}\" as s{state}"));
+    }
+    line(
+        &mut out,
+        format_args!("    [*] --> s{}", definition.initial()),
+    );
+    for (from, to) in transitions(machine) {
+        line(&mut out, format_args!("    s{from} --> s{to}"));
+    }
+    for state in definition
+        .state_ids()
+        .filter(|&state| definition.is_terminal(state))
+    {
+        line(&mut out, format_args!("    s{state} --> [*]"));
+    }
+    out.push_str("    classDef current fill:#fc3,stroke:#333,stroke-width:2px\n");
+    line(
+        &mut out,
+        format_args!("    class s{} current", machine.state()),
+    );
+    out
+}
+
+fn dot(machine: &Machine) -> String {
+    let definition = machine.definition();
+    let mut out = String::from("digraph machine {\n    rankdir=LR;\n");
+    out.push_str("    node [shape=box, style=rounded];\n    start [shape=point, label=\"\"];\n");
+    for state in definition.state_ids() {
+        let label = dot_label(definition.name(state));
+        let terminal = if definition.is_terminal(state) {
+            ", peripheries=2"
+        } else {
+            ""
+        };
+        let current = if state == machine.state() {
+            ", style=\"rounded,filled\", fillcolor=\"#ffcc33\""
+        } else {
+            ""
+        };
+        line(
+            &mut out,
+            format_args!("    s{state} [label=\"{label}\"{terminal}{current}];"),
+        );
+    }
+    line(
+        &mut out,
+        format_args!("    start -> s{};", definition.initial()),
+    );
+    for (from, to) in transitions(machine) {
+        line(&mut out, format_args!("    s{from} -> s{to};"));
+    }
+    out.push_str("}\n");
+    out
+}
+
+fn transitions(machine: &Machine) -> impl Iterator<Item = (StateId, StateId)> + '_ {
+    let definition = machine.definition();
+    let row = |from| definition.next(from).map(move |to| (from, to));
+    definition.key_states().flat_map(row)
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{text}");
+}
+
+/// Shown for the state without a name.
+const NAMELESS: &str = "(empty)";
+
+/// Everything that Mermaid could read as anything but text is written as an entity by number.
+fn mermaid_label(name: &str) -> String {
+    label(name, |c, out| {
+        if c.is_ascii() && !c.is_ascii_alphanumeric() && c != ' ' {
+            let _ = write!(out, "#{};", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    })
+}
+
+/// Graphviz reads backslashes, quotes and HTML entities in a quoted label.
+fn dot_label(name: &str) -> String {
+    label(name, |c, out| match c {
+        '"' | '\\' => out.extend(['\\', c]),
+        '&' => out.push_str("&amp;"),
+        c => out.push(c),
+    })
+}
+
+fn label(name: &str, escape: impl Fn(char, &mut String)) -> String {
+    let name = if name.is_empty() { NAMELESS } else { name };
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        escape(visible(c), &mut out);
+    }
+    out
+}
+
+/// Control characters by their pictures: neither language can hold them all.
+fn visible(c: char) -> char {
+    match u32::from(c) {
+        code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(c),
+        0x7f => '\u{2421}',
+        0x80..0xa0 | 0x2028 | 0x2029 | 0xfffe | 0xffff => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dialect, Interner, Limits};
+
+    fn machine(json: &str) -> Machine {
+        let read = Interner::new().read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
+        read.unwrap().machine
+    }
+
+    #[test]
+    fn mermaid_marks_initial_current_and_terminal_states() {
+        let order = machine(r#"{"map":{"new":["paid","paid"]},"initial":"new"}"#);
+        let expected = "stateDiagram-v2\n    state \"new\" as s0\n    state \"paid\" as s1\n    \
+            [*] --> s0\n    s0 --> s1\n    s1 --> [*]\n    \
+            classDef current fill:#fc3,stroke:#333,stroke-width:2px\n    class s0 current\n";
+        assert_eq!(Diagram::Mermaid.draw(&order), expected);
+    }
+
+    #[test]
+    fn dot_marks_initial_current_and_terminal_states() {
+        let order = machine(r#"{"map":{"new":["paid"]},"initial":"new"}"#);
+        let dot = Diagram::Dot.draw(&order);
+        assert!(
+            dot.contains("s0 [label=\"new\", style=\"rounded,filled\", fillcolor=\"#ffcc33\"];")
+        );
+        assert!(dot.contains("s1 [label=\"paid\", peripheries=2];"));
+        assert!(dot.contains("start -> s0;") && dot.contains("s0 -> s1;"));
+    }
+
+    #[test]
+    fn names_are_text_and_nothing_else() {
+        assert_eq!(mermaid_label("a\"b;\n#"), "a#34;b#59;\u{240a}#35;");
+        assert_eq!(dot_label("a\"b\\n\n&lt;"), "a\\\"b\\\\n\u{240a}&amp;lt;");
+        assert_eq!(dot_label(""), NAMELESS);
+        assert_eq!(mermaid_label("\0é🚀"), "\u{2400}é🚀");
+    }
+}

@@ -1,0 +1,244 @@
+//! What looks wrong with a machine. Linear in the machine.
+
+use crate::archive::StateId;
+use crate::definition::Definition;
+use crate::machine::Machine;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The machine cannot work as written.
+    Error,
+    /// The machine works, but hardly as meant.
+    Warning,
+    /// Worth a look.
+    Info,
+}
+
+impl Severity {
+    /// The severity as a reply names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// Something that looks wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, as a word that does not change.
+    pub code: &'static str,
+    /// The state that it is about.
+    pub state: StateId,
+    /// What it is, in a sentence.
+    pub message: &'static str,
+}
+
+impl Machine {
+    /// What looks wrong, by code and then by state; nothing for a sound machine.
+    pub fn lint(&self) -> Vec<Finding> {
+        let definition = self.definition();
+        let mut findings = Vec::new();
+        entries(self, &mut findings);
+        let reached = reachable(definition);
+        unreachable_states(self, &reached, &mut findings);
+        no_way_out(definition, &reached, &mut findings);
+        repeated_targets(definition, &mut findings);
+        findings
+    }
+}
+
+/// Whether the initial and the current state are somewhere in the map.
+fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
+    let definition = machine.definition();
+    if !definition.is_key(definition.initial()) {
+        findings.push(Finding {
+            severity: Severity::Error,
+            code: "initial-without-entry",
+            state: definition.initial(),
+            message: "the initial state has no entry in the map, so a machine never moves",
+        });
+    }
+    // A terminal state has no entry either, but something leads there.
+    if definition.foreign() == Some(machine.state()) {
+        findings.push(Finding {
+            severity: Severity::Error,
+            code: "current-without-entry",
+            state: machine.state(),
+            message: "the current state is nowhere in the map, only RESET or FORCE leads out",
+        });
+    }
+}
+
+fn unreachable_states(machine: &Machine, reached: &[bool], findings: &mut Vec<Finding>) {
+    let definition = machine.definition();
+    let states = definition
+        .state_ids()
+        .filter(|&state| definition.foreign() != Some(state));
+    findings.extend(
+        states
+            .filter(|&state| !reached[state as usize])
+            .map(|state| Finding {
+                severity: Severity::Warning,
+                code: "unreachable",
+                state,
+                message: "no path leads here from the initial state",
+            }),
+    );
+}
+
+/// States from which nothing leads to an end, where the machine has ends.
+fn no_way_out(definition: &Definition, reached: &[bool], findings: &mut Vec<Finding>) {
+    let ends: Vec<_> = definition
+        .state_ids()
+        .filter(|&state| reached[state as usize] && definition.is_terminal(state))
+        .collect();
+    if ends.is_empty() {
+        return;
+    }
+    let leads_out = closure(definition.states(), &ends, &Reversed::of(definition));
+    let stuck = definition
+        .state_ids()
+        .filter(|&state| reached[state as usize] && !leads_out[state as usize]);
+    findings.extend(stuck.map(|state| Finding {
+        severity: Severity::Warning,
+        code: "no-way-out",
+        state,
+        message: "no path leads from here to a terminal state, though the machine has some",
+    }));
+}
+
+fn repeated_targets(definition: &Definition, findings: &mut Vec<Finding>) {
+    for state in definition.key_states() {
+        if definition.next(state).count() < definition.targets(state).len() {
+            findings.push(Finding {
+                severity: Severity::Info,
+                code: "repeated-target",
+                state,
+                message: "a target is listed more than once in this state's entry",
+            });
+        }
+    }
+}
+
+/// For each state, whether a path leads there from the initial state.
+fn reachable(definition: &Definition) -> Vec<bool> {
+    closure(definition.states(), &[definition.initial()], definition)
+}
+
+/// A graph that can be walked.
+trait Graph {
+    fn neighbours(&self, state: StateId) -> impl Iterator<Item = StateId>;
+}
+
+impl Graph for Definition {
+    fn neighbours(&self, state: StateId) -> impl Iterator<Item = StateId> {
+        self.targets(state)
+    }
+}
+
+/// A definition's transitions backwards: for each state those that lead to it, one run after the
+/// other.
+struct Reversed {
+    ends: Vec<usize>,
+    sources: Vec<StateId>,
+}
+
+impl Reversed {
+    fn of(definition: &Definition) -> Self {
+        let edges = || {
+            let row = |from| definition.targets(from).map(move |to| (from, to as usize));
+            definition.key_states().flat_map(row)
+        };
+        // Each run's length, then its start, then, as it is filled, its end.
+        let mut ends = vec![0; definition.states() + 1];
+        edges().for_each(|(_, to)| ends[to + 1] += 1);
+        for at in 1..ends.len() {
+            ends[at] += ends[at - 1];
+        }
+        let mut sources = vec![0; definition.transitions()];
+        for (from, to) in edges() {
+            sources[ends[to]] = from;
+            ends[to] += 1;
+        }
+        Self { ends, sources }
+    }
+}
+
+impl Graph for Reversed {
+    fn neighbours(&self, state: StateId) -> impl Iterator<Item = StateId> {
+        let state = state as usize;
+        let start = state.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.sources[start..self.ends[state]].iter().copied()
+    }
+}
+
+/// For each state, whether a path leads there from one of `from`.
+fn closure(states: usize, from: &[StateId], graph: &impl Graph) -> Vec<bool> {
+    let mut seen = vec![false; states];
+    let mut queue = from.to_vec();
+    from.iter().for_each(|&state| seen[state as usize] = true);
+    while let Some(state) = queue.pop() {
+        for next in graph.neighbours(state) {
+            if !std::mem::replace(&mut seen[next as usize], true) {
+                queue.push(next);
+            }
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Dialect, Interner, Limits};
+
+    fn lint(json: &str) -> Vec<(&'static str, String)> {
+        let read = Interner::new().read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
+        let machine = read.unwrap().machine;
+        let findings = machine.lint().into_iter();
+        findings
+            .map(|f| (f.code, machine.definition().name(f.state).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn a_sound_machine_has_no_findings() {
+        assert_eq!(
+            lint(r#"{"map":{"a":["b"],"b":["a","c"]},"initial":"a"}"#),
+            []
+        );
+        assert_eq!(lint(r#"{"map":{"a":["b"],"b":["a"]},"initial":"a"}"#), []);
+        let done = r#"{"current":"b","map":{"a":["b"]},"initial":"a"}"#;
+        assert_eq!(lint(done), []);
+    }
+
+    #[test]
+    fn each_finding_names_its_state() {
+        let found = |code, state: &str| (code, state.to_owned());
+        assert_eq!(
+            lint(r#"{"map":{"a":["b"]},"initial":"x"}"#),
+            [
+                found("initial-without-entry", "x"),
+                found("unreachable", "a"),
+                found("unreachable", "b"),
+            ]
+        );
+        assert_eq!(
+            lint(r#"{"current":"y","map":{"a":["a"]},"initial":"a"}"#),
+            [found("current-without-entry", "y")]
+        );
+        assert_eq!(
+            lint(r#"{"map":{"a":["b","end"],"b":["c"],"c":["b"]},"initial":"a"}"#),
+            [found("no-way-out", "b"), found("no-way-out", "c")]
+        );
+        assert_eq!(
+            lint(r#"{"map":{"a":["a","b","a"]},"initial":"a"}"#),
+            [found("repeated-target", "a")]
+        );
+    }
+}
