@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""The server benchmarks: `make bench`, `make bench-smoke`.
+
+    bench.py                  everything, written to docs/benchmarks.md with its plots and data
+    bench.py --only hot       one section, printed only
+    bench.py --smoke          everything but small, in under two minutes: does every figure come out?
+    bench.py --redraw         docs/benchmarks.md and the plots anew, from the data of the last run
+    bench.py --profile NAME   where the instructions of a hot command go, e.g. --profile SM.STATE
+
+SERVER picks the server and MODULE the module, as in the tests.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+# The servers are started by the same code that starts them for the tests.
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent.parent / "tests"))
+
+import definitions  # noqa: E402
+import figures  # noqa: E402
+import growth  # noqa: E402
+import hot  # noqa: E402
+import keys  # noqa: E402
+import parsing  # noqa: E402
+import report  # noqa: E402
+import throughput  # noqa: E402
+
+SECTIONS = {
+    module.__name__: module for module in (hot, parsing, throughput, keys, definitions, growth)
+}
+
+
+def main():
+    options = arguments()
+    if options.profile:
+        return print(hot.profile(options.profile))
+    if options.redraw:
+        return report.redraw()
+    scale = figures.SMOKE if options.smoke else figures.FULL
+    names = [options.only] if options.only else list(SECTIONS)
+    result = measure(names, scale)
+    print(report.table(result))
+    problems = list(report.problems(result))
+    for problem in problems:
+        print(f"bench: {problem}", file=sys.stderr)
+    if problems:
+        sys.exit(1)
+    if not options.smoke and not options.only:
+        report.write(result)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--smoke", action="store_true", help="small, and writes nothing")
+    parser.add_argument("--only", choices=SECTIONS, help="one section, printed only")
+    parser.add_argument("--redraw", action="store_true", help="docs anew, from the data file")
+    parser.add_argument("--profile", metavar="NAME", help="the profile of a hot command")
+    return parser.parse_args()
+
+
+def measure(names, scale):
+    """Runs the sections and gathers what comes out of them."""
+    result = report.Result()
+    for name in names:
+        start = time.monotonic()
+        print(f"bench: {name} ...", file=sys.stderr, flush=True)
+        rows, series = SECTIONS[name].run(scale)
+        for part in (*rows, *series):
+            part.section = name
+        result.add(rows, series)
+        print(f"bench: {name} took {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+    return result
+
+
+if __name__ == "__main__":
+    main()

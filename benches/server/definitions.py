@@ -1,0 +1,108 @@
+"""Section `definitions`: what a definition takes in memory, by shape and size, and whether the
+check of a transition stays the same."""
+
+import json
+
+import harness
+import instructions
+import load
+import memory
+import shapes
+from figures import Figure, Skip
+
+#: Names as short as they can be, and as long as descriptive ones are.
+WIDTHS = (0, 20)
+#: Small definitions are measured many at once, so that what a key takes can be told apart.
+ENOUGH_BYTES = 2_000_000
+#: Every state of a dense machine reaches every other: this many give a document of 11 MB.
+DENSE_STATES = 700
+
+
+def cases(scale):
+    """(shape, states, width of the names) of every document that is measured."""
+    for shape in shapes.SHAPES:
+        for states in _steps(shape, scale):
+            for width in WIDTHS:
+                yield shape, states, width
+
+
+def _steps(shape, scale):
+    if shape != "dense":
+        return scale.state_steps
+    return sorted({min(states, DENSE_STATES) for states in scale.state_steps})
+
+
+def run(scale):
+    times, off = {}, {}
+    for case in cases(scale):
+        text = shapes.SHAPES[case[0]](*case[1:])
+        definition, key, usage = _measure(text)
+        label = f"{case[0]}, {case[1]:,} states, {'long' if case[2] else 'short'} names"
+        times[label] = definition / len(text)
+        off[label] = abs(usage / key - 1) * 100
+    rows = [
+        Figure("memory of a definition / its JSON, the worst of all shapes and sizes", max(times.values()),
+               at_most=4, peers=times),
+        Figure("MEMORY USAGE of a lone machine is off the allocator's truth by, the worst", max(off.values()),
+               "%", at_most=25, peers=off),
+    ]  # fmt: skip
+    return rows + _checks(scale), []
+
+
+def _measure(text):
+    """(bytes of a definition, bytes of a key with a definition of its own, its MEMORY USAGE)."""
+    count = max(1, min(2000, ENOUGH_BYTES // len(text)))
+    names = [f"key:{i:06d}" for i in range(count)]
+    # A server of its own for each: the module's tables don't shrink.
+    server = harness.Server().start()
+    with server.wire() as wire:
+        empty = memory.used(wire)
+        load.send_all(server, (("SM.CREATE", name) for name in names))
+        blank = memory.used(wire)
+        load.send_all(server, (("SM.SET", *pair) for pair in zip(names, shapes.variants(text, count))), 1)
+        full = memory.used(wire)
+        usage = memory.usage(wire, names[0])
+    server.close()
+    return (full - blank) / count, (full - empty) / count, usage
+
+
+def _checks(scale):
+    why = instructions.missing()
+    if why:
+        return [Skip("instructions of a transition check by shape and size", why)]
+    with instructions.Counter(modules=[harness.MODULE]) as server:
+        costs = {}
+        for shape, states, _ in (case for case in cases(scale) if case[2] == 20):
+            costs[f"{shape}, {states:,} states"] = check_cost(server, shape, states)
+    return [
+        Figure("SM.MUTATE, the dearest of all shapes and sizes / the cheapest, instructions",
+               max(costs.values()) / min(costs.values()), at_most=1.08, peers=costs),
+    ]  # fmt: skip
+
+
+def check_cost(server, shape, states):
+    """Instructions of a move along the map."""
+    return server.count(enter(server, shape, states), b"+OK")
+
+
+def enter(server, shape, states, count=100):
+    """Stores a machine in its initial state, and returns moves that it can make from there."""
+    text = shapes.SHAPES[shape](states, 20)
+    path = _path(json.loads(text)["map"], count)
+    server("FLUSHALL")
+    server("SM.SET", "machine", text)
+    moves = [("SM.MUTATE", "machine", state) for state in path]
+    for move in moves:
+        server(*move)
+    server("SM.RESET", "machine")
+    return moves
+
+
+def _path(rows, most):
+    """States that can be entered one after the other from the first one."""
+    path, state = [], next(iter(rows))
+    while len(path) < most and rows.get(state):
+        targets = rows[state]
+        state = targets[(7 * len(path) + 3) % len(targets)]
+        path.append(state)
+    return path

@@ -1,0 +1,73 @@
+/* The least that a module command can cost: open the key, take the value, reply; raw API, and
+ * nothing else. It stores one word under a key, moves it to another, and reads it. */
+
+#include "redismodule.h"
+#include <string.h>
+
+static RedisModuleType *Type;
+
+typedef struct {
+    size_t length;
+    char bytes[64];
+} Word;
+
+static void free_word(void *value) { RedisModule_Free(value); }
+
+static int assign(Word *word, RedisModuleString *text) {
+    size_t length;
+    const char *bytes = RedisModule_StringPtrLen(text, &length);
+    if (length > sizeof word->bytes) return REDISMODULE_ERR;
+    memcpy(word->bytes, bytes, length);
+    word->length = length;
+    return REDISMODULE_OK;
+}
+
+static int set(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 3) return RedisModule_WrongArity(ctx);
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, argv[1], REDISMODULE_READ | REDISMODULE_WRITE);
+    Word *word = RedisModule_Calloc(1, sizeof *word);
+    if (assign(word, argv[2]) != REDISMODULE_OK) {
+        RedisModule_Free(word);
+        RedisModule_CloseKey(key);
+        return RedisModule_ReplyWithError(ctx, "ERR too long");
+    }
+    RedisModule_ModuleTypeSetValue(key, Type, word);
+    RedisModule_CloseKey(key);
+    RedisModule_ReplicateVerbatim(ctx);
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+}
+
+static int get(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 2) return RedisModule_WrongArity(ctx);
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, argv[1], REDISMODULE_READ);
+    if (RedisModule_ModuleTypeGetType(key) != Type) return RedisModule_ReplyWithNull(ctx);
+    Word *word = RedisModule_ModuleTypeGetValue(key);
+    RedisModule_ReplyWithArray(ctx, 1);
+    RedisModule_ReplyWithStringBuffer(ctx, word->bytes, word->length);
+    RedisModule_CloseKey(key);
+    return REDISMODULE_OK;
+}
+
+static int move(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 3) return RedisModule_WrongArity(ctx);
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, argv[1], REDISMODULE_READ | REDISMODULE_WRITE);
+    if (RedisModule_ModuleTypeGetType(key) != Type) return RedisModule_ReplyWithNull(ctx);
+    assign(RedisModule_ModuleTypeGetValue(key), argv[2]);
+    RedisModule_CloseKey(key);
+    RedisModule_ReplicateVerbatim(ctx);
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+}
+
+int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    REDISMODULE_NOT_USED(argv);
+    REDISMODULE_NOT_USED(argc);
+    RedisModuleTypeMethods methods = {.version = REDISMODULE_TYPE_METHOD_VERSION, .free = free_word};
+    if (RedisModule_Init(ctx, "floor", 1, REDISMODULE_APIVER_1) != REDISMODULE_OK) return REDISMODULE_ERR;
+    Type = RedisModule_CreateDataType(ctx, "FloorType", 0, &methods);
+    if (!Type) return REDISMODULE_ERR;
+    if (RedisModule_CreateCommand(ctx, "floor.set", set, "write deny-oom", 1, 1, 1) != REDISMODULE_OK ||
+        RedisModule_CreateCommand(ctx, "floor.get", get, "readonly fast", 1, 1, 1) != REDISMODULE_OK ||
+        RedisModule_CreateCommand(ctx, "floor.move", move, "write fast", 1, 1, 1) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
+    return REDISMODULE_OK;
+}

@@ -1,0 +1,106 @@
+"""Section `hot`: what one read and one move cost, in instructions."""
+
+import statistics
+import tempfile
+
+import harness
+import instructions
+import peers
+import profiles
+import shapes
+from figures import Figure, Skip
+
+KEY = "order:000001"
+WARM_UP = 10
+
+
+def run(scale):
+    why = instructions.missing()
+    if why:
+        return [Skip("instructions of the hot path", why)], []
+    with tempfile.TemporaryDirectory(prefix="redisstate-") as folder:
+        floor, no_floor = peers.floor(folder)
+        plain = _medians(scale, scale.servers, floor)
+        logged = _medians(scale, max(1, scale.servers // 3), None, ["appendonly yes", "appendfsync no"])
+    rows = _figures(plain, logged)
+    return rows + ([Skip("the floor of the module API", no_floor, optional=True)] if no_floor else []), []
+
+
+def profile(name):
+    """Where the instructions of one of the commands go, as text."""
+    commands = 1000
+    with instructions.Counter(modules=[harness.MODULE]) as server:
+        _one(server, commands, *plans(None, server)[name])
+        rows = profiles.functions(server.server.profile(server.dumps), commands)
+    return profiles.show(f"{name}: instructions a command, by function", rows, 40)
+
+
+def _medians(scale, servers, floor, config=()):
+    runs = []
+    for _ in range(servers):
+        with instructions.Counter(config, [harness.MODULE, *([floor] if floor else [])]) as server:
+            runs.append({name: _one(server, scale.commands, *plan) for name, plan in plans(floor, server).items()})
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
+def plans(floor=None, server=None):
+    """Name to (what is stored first, the commands that are measured in turn, their reply)."""
+    moves = ["on_hold", "confirmed"]
+    stored = ("SM.SET", KEY, shapes.order(), "confirmed")
+    plans = {
+        "GET": ([("SET", KEY, "confirmed")], [("GET", KEY)], b"$9"),
+        "SET": ([("SET", KEY, "confirmed")], [("SET", KEY, state) for state in moves], b"+OK"),
+        "SM.STATE": ([stored], [("SM.STATE", KEY)], b"*1"),
+        "SM.MUTATE": ([stored], [("SM.MUTATE", KEY, state) for state in moves], b"+OK"),
+        "refused SM.MUTATE": ([stored], [("SM.MUTATE", KEY, "refunded")], b"$-1"),
+        "SM.MUTATE, 2 states": _round_trip(2),
+        "SM.MUTATE, 5,000 states": _round_trip(5000),
+    }
+    if server:
+        script = server("SCRIPT", "LOAD", peers.MOVE).split(b"\r\n")[1]
+        lua = [("EVALSHA", script, 2, KEY, "map", state) for state in moves]
+        plans["Lua script"] = ([peers.hash_of(KEY, "confirmed"), peers.hash_map("map")], lua, b"+OK")
+    if floor:
+        word = ("FLOOR.SET", KEY, "confirmed")
+        plans["module floor, read"] = ([word], [("FLOOR.GET", KEY)], b"*1")
+        plans["module floor, write"] = ([word], [("FLOOR.MOVE", KEY, state) for state in moves], b"+OK")
+    return plans
+
+
+def _round_trip(states):
+    """A ring, gone through as far as the commands reach. Names are equally long in both rings."""
+    width = 6
+    names = [shapes.name(i, width) for i in range(states)]
+    moves = [("SM.MUTATE", KEY, name) for name in names[1:] + names[:1]]
+    return [("SM.SET", KEY, shapes.ring(states, width))], moves, b"+OK"
+
+
+def _one(server, commands, setup, turn, expect):
+    server("FLUSHALL")
+    for command in setup:
+        server(*command)
+    sequence = [turn[i % len(turn)] for i in range(WARM_UP + commands)]
+    for command in sequence[:WARM_UP]:
+        server(*command)
+    return server.count(sequence[WARM_UP:], expect)
+
+
+def _figures(plain, logged):
+    read = {name: plain[name] for name in ("GET", "module floor, read") if name in plain}
+    write = {n: plain[n] for n in ("SET", "module floor, write", "Lua script") if n in plain}
+    set_ = plain["SET"]
+    return [
+        Figure("SM.STATE / GET, instructions", plain["SM.STATE"] / plain["GET"], at_most=1.35,
+               peers={"SM.STATE": plain["SM.STATE"], **read}),
+        Figure("SM.MUTATE / SET, instructions (replicating)", plain["SM.MUTATE"] / set_, at_most=1.30,
+               peers={"SM.MUTATE": plain["SM.MUTATE"], **write}),
+        Figure("SM.MUTATE / SET, instructions, with an AOF", logged["SM.MUTATE"] / logged["SET"],
+               peers={name: logged[name] for name in ("SM.MUTATE", "SET", "Lua script")}),
+        Figure("a refused SM.MUTATE / SET, instructions", plain["refused SM.MUTATE"] / set_, at_most=1.30,
+               peers={"refused SM.MUTATE": plain["refused SM.MUTATE"], "SET": set_}),
+        Figure("SM.MUTATE / Lua script, instructions", plain["SM.MUTATE"] / plain["Lua script"],
+               peers={"Lua script": plain["Lua script"]}),
+        Figure("SM.MUTATE on 5,000 states / on 2, instructions",
+               plain["SM.MUTATE, 5,000 states"] / plain["SM.MUTATE, 2 states"], at_most=1.08,
+               peers={n: plain[f"SM.MUTATE, {n}"] for n in ("5,000 states", "2 states")}),
+    ]  # fmt: skip

@@ -1,0 +1,98 @@
+"""Driving a server: many commands at once, and how many it takes a second."""
+
+import statistics
+import time
+
+import harness
+
+#: Commands in flight on a connection, and connections: the server always has work waiting.
+PIPELINE = 64
+CONNECTIONS = 16
+
+
+def send_all(server, commands, at_once=500):
+    """Runs many commands; none may fail."""
+    with server.wire() as wire:
+        waiting = []
+        for command in commands:
+            waiting.append(harness.encode(*command))
+            if len(waiting) == at_once:
+                _exchange(wire, waiting)
+                waiting = []
+        _exchange(wire, waiting)
+
+
+def _exchange(wire, commands):
+    wire.send(b"".join(commands))
+    for command in commands:
+        reply = wire.reply()
+        if reply.startswith((b"-", b"$-1")):
+            raise RuntimeError(f"{command[:80]!r}: {reply[:200]!r}")
+
+
+class Client:
+    """Connections that send batches of `PIPELINE` commands over and over."""
+
+    def __init__(self, server):
+        self.server = server
+        self.wires = [server.wire() for _ in range(CONNECTIONS)]
+
+    def close(self):
+        for wire in self.wires:
+            wire.close()
+
+    def rate(self, batches, seconds):
+        """Commands a second. Every batch must leave the server as it found it."""
+        batches = [(batch, self._reply_size(batch)) for batch in batches]
+        turn = done = 0
+        pending = []
+        start = time.perf_counter()
+        while time.perf_counter() < start + seconds or pending:
+            if len(pending) == CONNECTIONS:
+                wire, size = pending.pop(0)
+                done += PIPELINE
+                _receive(wire, size)
+            elif time.perf_counter() < start + seconds:
+                wire, (batch, size) = self.wires[turn % CONNECTIONS], batches[turn % len(batches)]
+                wire.send(batch)
+                pending.append((wire, size))
+                turn += 1
+            else:
+                wire, size = pending.pop(0)
+                done += PIPELINE
+                _receive(wire, size)
+        return done / (time.perf_counter() - start)
+
+    def _reply_size(self, batch):
+        wire = self.wires[0]
+        wire.send(batch)
+        replies = [wire.reply() for _ in range(PIPELINE)]
+        if any(reply.startswith((b"-", b"$-1")) for reply in replies):
+            raise RuntimeError(f"a reply of a batch is {min(replies)!r}")
+        return sum(map(len, replies))
+
+
+def _receive(wire, size):
+    got = 0
+    while got < size:
+        data = wire.socket.recv(1 << 16)
+        if not data:
+            raise RuntimeError("the server closed the connection")
+        got += len(data)
+
+
+def alternate(client, plans, rounds, seconds):
+    """Runs every plan once a round, so that what else the machine does falls on all of them.
+    Returns the rates by plan, one a round."""
+    rates = {name: [] for name in plans}
+    for batches in plans.values():
+        client.rate(batches, seconds)
+    for _ in range(rounds):
+        for name, batches in plans.items():
+            rates[name].append(client.rate(batches, seconds))
+    return rates
+
+
+def ratio(rates, above, below):
+    """The median over the rounds: each round compares its own neighbours."""
+    return statistics.median(a / b for a, b in zip(rates[above], rates[below]))

@@ -1,0 +1,62 @@
+"""What the module is measured against: a Lua script over a hash, and the floor of the module API."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import harness
+import shapes
+
+# An order as a hash, moved by the script that a careful team would write: the check and the move
+# in one step, and the map in a hash of its own that all orders share.
+MOVE = """
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state then return false end
+if redis.call('HEXISTS', KEYS[2], state .. '>' .. ARGV[1]) == 0 then return false end
+redis.call('HSET', KEYS[1], 'state', ARGV[1], 'reason', ARGV[2] or '')
+return redis.status_reply('OK')
+"""
+
+
+def hash_of(key, state):
+    """The command that stores an order as a hash."""
+    return "HSET", key, "state", state, "initial", shapes.ORDER_STATES[0], "reason", ""
+
+
+def hash_map(key):
+    """The command that stores the order's map as a hash, a field for each transition."""
+    rows = json.loads(shapes.order())["map"]
+    fields = [f"{a}>{b}" for a, targets in rows.items() for b in targets]
+    return "HSET", key, *(part for field in fields for part in (field, "1"))
+
+
+def floor(folder):
+    """The floor module, compiled into `folder`. Returns its path, or None and why there is none."""
+    compiler = os.environ.get("CC", "cc")
+    if not shutil.which(compiler):
+        return None, f"no C compiler ({compiler})"
+    header = _module_header()
+    if not header:
+        return None, "no redismodule.h in the sources of the redis-module crate"
+    out = Path(folder) / "floor.so"
+    source = Path(__file__).with_name("floor.c")
+    command = [compiler, "-O2", "-fPIC", "-shared", "-std=gnu11", "-Wno-unused", "-I", header.parent]
+    done = subprocess.run([*command, "-o", out, source], capture_output=True, text=True)
+    return (out, None) if done.returncode == 0 else (None, f"{compiler}: {done.stderr.strip()[:300]}")
+
+
+def _module_header():
+    # For this platform only: what other ones need was never downloaded.
+    versions = subprocess.run(["rustc", "-vV"], capture_output=True, text=True).stdout
+    host = versions.partition("host: ")[2].split("\n")[0]
+    command = ["cargo", "metadata", "--format-version", "1", "--offline", "--filter-platform", host]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=harness.ROOT)
+    if done.returncode:
+        return None
+    for package in json.loads(done.stdout)["packages"]:
+        if package["name"] == "redis-module":
+            header = Path(package["manifest_path"]).parent / "src/include/redismodule.h"
+            return header if header.exists() else None
+    return None

@@ -1,0 +1,108 @@
+"""Line plots as SVG: as much as the benchmarks need, and no library."""
+
+import math
+from html import escape
+
+WIDTH, HEIGHT = 720, 400
+LEFT, RIGHT, TOP, BOTTOM = 80, 700, 50, 340
+# Told apart by most colour-blind readers; every curve has a mark of its own as well.
+COLOURS = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"
+
+
+class Scale:
+    """Values to positions, by logarithm or from zero on."""
+
+    def __init__(self, values, start, end, log):
+        self.log, self.start, self.end = log, start, end
+        if log:
+            self.low = math.floor(_log(min(values)) + 1e-9)
+            self.high = max(self.low + 1, math.ceil(_log(max(values)) - 1e-9))
+        else:
+            self.step = _step(max(values))
+            self.low, self.high = 0, math.ceil(max(values) / self.step) * self.step
+
+    def __call__(self, value):
+        part = ((_log(value) if self.log else value) - self.low) / (self.high - self.low)
+        return self.start + part * (self.end - self.start)
+
+    def ticks(self):
+        if self.log:
+            return [10.0**e for e in range(self.low, self.high + 1)]
+        return [self.step * i for i in range(round(self.high / self.step) + 1)]
+
+
+def _log(value):
+    return math.log10(value)
+
+
+def _step(highest):
+    """The distance of ticks: 1, 2 or 5 times a power of ten, so that there are four to eight."""
+    power = 10 ** math.floor(math.log10(highest / 4))
+    return next(power * n for n in (1, 2, 5, 10) if highest / (power * n) <= 8)
+
+
+def draw(series):
+    """The SVG of a series, as text. X is always logarithmic."""
+    points = [point for curve in series.curves.values() for point in curve]
+    x = Scale([p[0] for p in points], LEFT, RIGHT, log=True)
+    y = Scale([p[1] for p in points], BOTTOM, TOP, series.log_y)
+    parts = [_text(WIDTH / 2, 24, series.title, size=15, anchor="middle")]
+    parts += _axes(series, x, y)
+    for number, (name, curve) in enumerate(series.curves.items()):
+        parts += _curve(number, curve, x, y)
+        parts += _legend(number, name)
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'font-family="sans-serif" role="img" aria-label="{escape(series.title)}">'
+    )
+    return "\n".join([head, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>', *parts, "</svg>"]) + "\n"
+
+
+def _axes(series, x, y):
+    out = []
+    for tick in y.ticks():
+        out.append(_line(LEFT, y(tick), RIGHT, y(tick), "#ddd"))
+        out.append(_text(LEFT - 8, y(tick) + 4, _number(tick), anchor="end"))
+    for tick in x.ticks():
+        out.append(_line(x(tick), TOP, x(tick), BOTTOM, "#ddd"))
+        out.append(_text(x(tick), BOTTOM + 18, _number(tick), anchor="middle"))
+    out.append(_text((LEFT + RIGHT) / 2, BOTTOM + 38, series.x, anchor="middle"))
+    middle = (TOP + BOTTOM) / 2
+    out.append(_text(18, middle, series.y, anchor="middle", more=f' transform="rotate(-90 18 {middle})"'))
+    return out
+
+
+def _curve(number, curve, x, y):
+    colour = COLOURS[number % len(COLOURS)]
+    places = [(x(a), y(b)) for a, b in curve]
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
+    out = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']
+    return out + [_mark(number, *place) for place in places]
+
+
+def _mark(number, x, y):
+    colour = COLOURS[number % len(COLOURS)]
+    if number % 2:
+        return f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{colour}"/>'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"/>'
+
+
+def _legend(number, name):
+    x = LEFT + 150 * number
+    return [_mark(number, x, HEIGHT - 10), _text(x + 10, HEIGHT - 6, name)]
+
+
+def _line(x1, y1, x2, y2, colour):
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
+
+
+def _text(x, y, text, size=12, anchor="start", more=""):
+    place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
+    return f'<text {place}{more}>{escape(text)}</text>'
+
+
+def _number(value):
+    for power, letter in ((1_000_000, "M"), (1_000, "k")):
+        if value >= power:
+            return f"{value / power:g}{letter}"
+    return f"{value:g}"

@@ -1,0 +1,176 @@
+"""What comes out of a run: the table, and docs/benchmarks.md with its plots and data."""
+
+import json
+import math
+
+import bends
+import machine
+import plots
+from figures import Figure, Series, Skip
+from harness import ROOT
+
+PAGE = ROOT / "docs/benchmarks.md"
+FOLDER = ROOT / "docs/benchmarks"
+DATA = FOLDER / "data.json"
+#: More peers than these have a table of their own.
+FEW = 4
+
+
+class Result:
+    """The figures, series and skips of a run."""
+
+    def __init__(self, figures=(), series=(), skips=(), about=None):
+        self.figures, self.series, self.skips = list(figures), list(series), list(skips)
+        self.about = about or machine.about()
+
+    def add(self, rows, series):
+        self.figures += [row for row in rows if isinstance(row, Figure)]
+        self.skips += [row for row in rows if isinstance(row, Skip)]
+        self.series += series
+
+    def save(self):
+        parts = {"figures": self.figures, "series": self.series, "skips": self.skips}
+        data = {name: [row.as_data() for row in rows] for name, rows in parts.items()}
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        DATA.write_text(json.dumps({"about": self.about} | data, indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls):
+        data = json.loads(DATA.read_text())
+        kinds = {"figures": Figure, "series": Series, "skips": Skip}
+        return cls(about=data["about"], **{n: [kind(**row) for row in data[n]] for n, kind in kinds.items()})
+
+
+def problems(result):
+    """What should have come out and didn't. Nothing here depends on how fast the machine is."""
+    for skip in result.skips:
+        if not skip.optional:
+            yield f"no figure for {skip.what}: {skip.why}"
+    for figure in result.figures:
+        least = 0 if figure.unit == "%" else 1e-6
+        if not _is_sane([figure.value, *figure.peers.values()], least):
+            yield f"{figure.what}: {figure.value} {figure.peers}"
+    for series in result.series:
+        for name, curve in series.curves.items():
+            if len(curve) < 2 or not _is_sane([value for point in curve for value in point], 1e-6):
+                yield f"{series.title}: {name}: {curve}"
+
+
+def _is_sane(values, least):
+    return all(math.isfinite(value) and least <= value < 1e12 for value in values)
+
+
+# ---- the table --------------------------------------------------------------------------------
+
+
+def table(result):
+    """The table as text: figure, target and verdict, and the peers under each."""
+    lines = [f"{'verdict':8} {'figure':>10} {'target':>8}  what"]
+    for figure in result.figures:
+        value = _number(figure.value)
+        lines.append(f"{figure.verdict:8} {value:>10} {figure.target:>8}  {_what(figure)}")
+        lines += [" " * 30 + line for line in _peers(figure)]
+    for series in result.series:
+        curves = (f"{name}: {' '.join(_number(y) for _, y in curve)}" for name, curve in series.curves.items())
+        lines += [f"{'':8} {'':>10} {'':>8}  {series.title}", *(" " * 30 + curve for curve in curves)]
+    lines += [f"{'skipped':8} {'':>10} {'':>8}  {skip.what}: {skip.why}" for skip in result.skips]
+    return "\n".join(lines)
+
+
+def _what(figure):
+    return figure.what + (f", {figure.unit}" if figure.unit else "")
+
+
+def _peers(figure):
+    if len(figure.peers) > FEW:
+        values = figure.peers.values()
+        return [f"{len(values)} cases from {_number(min(values))} to {_number(max(values))}"]
+    return [" · ".join(f"{name} {_number(value)}" for name, value in figure.peers.items())] if figure.peers else []
+
+
+def _number(value):
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value < 10 else f"{value:.1f}"
+
+
+# ---- the page ---------------------------------------------------------------------------------
+
+
+def write(result):
+    """Saves the data, and draws everything else from it."""
+    result.save()
+    redraw()
+
+
+def redraw():
+    result = Result.load()
+    for series in result.series:
+        (FOLDER / f"{series.name}.svg").write_text(plots.draw(series))
+    PAGE.write_text(page(result))
+    print(f"bench: wrote {PAGE.relative_to(ROOT)}")
+
+
+def page(result):
+    parts = [
+        "# Benchmarks",
+        "What one command costs, what a machine takes in memory and on disk, and how both grow. "
+        "`make bench` measures all of it against plain commands, a Lua script over a hash, and the least "
+        "that any module command can cost, and writes this page with its plots from "
+        "[its data](benchmarks/data.json). Do not edit it by hand.",
+        _about(result),
+        "## Figures",
+        "Instructions are counted inside the server, from the parsed command to its reply: they are the "
+        "same on a busy machine. Times are ratios of commands that took turns in one run.",
+        _figures(result),
+        *_missed(result),
+        "## How cost grows",
+        f"Measured by `{_command('growth')}`.",
+        *(_growth(series) for series in result.series),
+        "## Case by case",
+        *(_cases(figure) for figure in result.figures if len(figure.peers) > FEW),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _about(result):
+    return _markdown(("", ""), result.about.items())
+
+
+def _figures(result):
+    rows = [
+        (_what(f), f.target, _number(f.value), f.verdict, "; ".join(_peers(f)), f"`--only {f.section}`")
+        for f in result.figures
+    ]
+    rows += [(skip.what, "", "skipped", "", skip.why, f"`--only {skip.section}`") for skip in result.skips]
+    text = _markdown(("what", "target", "measured", "verdict", "beside it", "command"), rows)
+    return f"{text}\n\nThe command is `{_command('…')}`, with the section of the row; all of it is `make bench`."
+
+
+def _missed(result):
+    missed = [figure for figure in result.figures if figure.verdict == "missed"]
+    if not missed:
+        return ["Every target is met."]
+    parts = ["## Targets that are missed, and where it goes"]
+    for figure in missed:
+        said = [f"```\n{figure.profile.strip()}\n```"] if figure.profile else []
+        parts += [f"**{_what(figure)}**: {_number(figure.value)}, target {figure.target}.", *said]
+    return parts
+
+
+def _growth(series):
+    return f"### {series.title}\n\n![{series.title}](benchmarks/{series.name}.svg)\n\n{bends.sentence(series)}"
+
+
+def _cases(figure):
+    rows = ((name, _number(value)) for name, value in figure.peers.items())
+    return f"### {_what(figure)}\n\n{_markdown(('case', 'figure'), rows)}"
+
+
+def _command(section):
+    return f"benches/server/bench.py --only {section}"
+
+
+def _markdown(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
