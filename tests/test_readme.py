@@ -123,6 +123,7 @@ def test_python(servers, monkeypatch, path):
             super().__init__(*args, **{**kwargs, "port": port})
 
     monkeypatch.setattr(redis, "Redis", Redis)
+    monkeypatch.chdir(ROOT)
     names = {}
     for first_line, text in blocks(path, "python"):
         run_python(text, names, f"{path.name}:{first_line}")
