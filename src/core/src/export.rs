@@ -104,31 +104,48 @@ const NAMELESS: &str = "(empty)";
 
 /// Everything that Mermaid could read as anything but text is written as an entity by number.
 fn mermaid_label(name: &str) -> String {
-    label(name, |c, out| {
-        if c.is_ascii() && !c.is_ascii_alphanumeric() && c != ' ' {
-            let _ = write!(out, "#{};", u32::from(c));
-        } else {
+    let mut out = String::with_capacity(name.len());
+    let mut chars = shown(name).peekable();
+    let mut in_word = false;
+    while let Some(c) = chars.next() {
+        let joins = in_word && chars.peek().is_some_and(|next| next.is_alphanumeric());
+        in_word = c.is_alphanumeric();
+        if is_mermaid_text(c, joins) {
             out.push(c);
+        } else {
+            let _ = write!(out, "#{};", u32::from(c));
         }
-    })
+    }
+    out
+}
+
+/// Whether Mermaid reads a character as itself. Labels are Markdown, in which `_a_` and `1. a` are
+/// more than text, but nothing within a word is. Its own form of an entity is `\u{fb02}°65\u{b6}ß`.
+fn is_mermaid_text(c: char, joins: bool) -> bool {
+    match c {
+        ' ' => true,
+        '_' | '-' | '.' => joins,
+        '\u{fb02}' | '\u{b6}' => false,
+        c => !c.is_ascii() || c.is_ascii_alphanumeric(),
+    }
 }
 
 /// Graphviz reads backslashes, quotes and HTML entities in a quoted label.
 fn dot_label(name: &str) -> String {
-    label(name, |c, out| match c {
-        '"' | '\\' => out.extend(['\\', c]),
-        '&' => out.push_str("&amp;"),
-        c => out.push(c),
-    })
-}
-
-fn label(name: &str, escape: impl Fn(char, &mut String)) -> String {
-    let name = if name.is_empty() { NAMELESS } else { name };
     let mut out = String::with_capacity(name.len());
-    for c in name.chars() {
-        escape(visible(c), &mut out);
+    for c in shown(name) {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '&' => out.push_str("&amp;"),
+            c => out.push(c),
+        }
     }
     out
+}
+
+fn shown(name: &str) -> impl Iterator<Item = char> + '_ {
+    let name = if name.is_empty() { NAMELESS } else { name };
+    name.chars().map(visible)
 }
 
 /// Control characters by their pictures: neither language can hold them all.
@@ -173,9 +190,12 @@ mod tests {
 
     #[test]
     fn names_are_text_and_nothing_else() {
-        assert_eq!(mermaid_label("a\"b;\n#"), "a#34;b#59;\u{240a}#35;");
+        assert_eq!(mermaid_label("a_b\";\n#"), "a_b#34;#59;\u{240a}#35;");
         assert_eq!(dot_label("a\"b\\n\n&lt;"), "a\\\"b\\\\n\u{240a}&amp;lt;");
         assert_eq!(dot_label(""), NAMELESS);
         assert_eq!(mermaid_label("\0é🚀"), "\u{2400}é🚀");
+        assert_eq!(mermaid_label("in_review-2.b"), "in_review-2.b");
+        assert_eq!(mermaid_label("_a_ 1. b"), "#95;a#95; 1#46; b");
+        assert_eq!(mermaid_label("\u{fb02}°65\u{b6}ß"), "#64258;°65#182;ß");
     }
 }
