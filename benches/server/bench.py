@@ -27,9 +27,7 @@ import parsing  # noqa: E402
 import report  # noqa: E402
 import throughput  # noqa: E402
 
-SECTIONS = {
-    module.__name__: module for module in (hot, parsing, throughput, keys, definitions, growth)
-}
+SECTIONS = {module.__name__: module for module in (hot, parsing, throughput, keys, definitions, growth)}
 
 
 def main():

@@ -50,7 +50,8 @@ def _definitions(ends):
 
 
 def _bytes(ends):
-    new, known, get = (ends[n] for n in ("SM.SET of a new definition", "SM.SET of a known document", "SM.GET"))
+    names = "SM.SET of a new definition", "SM.SET of a known document", "SM.GET"
+    new, known, get = (ends[name] for name in names)
     return (
         f"Below about a kilobyte the fixed cost of a command shows ({new.first:.0f}, {known.first:.0f} and "
         f"{get.first:.0f} instructions a byte for new, known and GET at {new.first_x:,} bytes); above, all of "

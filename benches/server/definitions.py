@@ -14,8 +14,6 @@ from figures import Figure, Skip
 WIDTHS = (0, 20)
 #: Small definitions are measured many at once, so that what a key takes can be told apart.
 ENOUGH_BYTES = 2_000_000
-#: Every state of a dense machine reaches every other: this many give a document of 11 MB.
-DENSE_STATES = 700
 
 
 def cases(scale):
@@ -29,22 +27,22 @@ def cases(scale):
 def _steps(shape, scale):
     if shape != "dense":
         return scale.state_steps
-    return sorted({min(states, DENSE_STATES) for states in scale.state_steps})
+    return sorted({min(states, scale.dense_states) for states in scale.state_steps})
 
 
 def run(scale):
-    times, off = {}, {}
+    sizes, off = {}, {}
     for case in cases(scale):
         text = shapes.SHAPES[case[0]](*case[1:])
         definition, key, usage = _measure(text)
         label = f"{case[0]}, {case[1]:,} states, {'long' if case[2] else 'short'} names"
-        times[label] = definition / len(text)
+        sizes[label] = definition / len(text)
         off[label] = abs(usage / key - 1) * 100
     rows = [
-        Figure("memory of a definition / its JSON, the worst of all shapes and sizes", max(times.values()),
-               at_most=4, peers=times),
-        Figure("MEMORY USAGE of a lone machine is off the allocator's truth by, the worst", max(off.values()),
-               "%", at_most=25, peers=off),
+        Figure("memory of a definition / its JSON, the worst of all shapes and sizes",
+               max(sizes.values()), at_most=4, peers=sizes),
+        Figure("MEMORY USAGE of a lone machine is off the allocator's truth by, the worst",
+               max(off.values()), "%", at_most=25, peers=off),
     ]  # fmt: skip
     return rows + _checks(scale), []
 
@@ -59,7 +57,9 @@ def _measure(text):
         empty = memory.used(wire)
         load.send_all(server, (("SM.CREATE", name) for name in names))
         blank = memory.used(wire)
-        load.send_all(server, (("SM.SET", *pair) for pair in zip(names, shapes.variants(text, count))), 1)
+        load.send_all(
+            server, (("SM.SET", *pair) for pair in zip(names, shapes.variants(text, count))), 1
+        )
         full = memory.used(wire)
         usage = memory.usage(wire, names[0])
     server.close()

@@ -85,6 +85,8 @@ class Scale:
     #: The steps of what grows.
     key_steps: tuple
     state_steps: tuple
+    #: States of a dense machine, at most: each of them reaches all others.
+    dense_states: int
     definition_steps: tuple
     byte_steps: tuple
 
@@ -98,6 +100,7 @@ FULL = Scale(
     reloads=7,
     key_steps=tuple(round(10**e) for e in (3, 3.7, 4.4, 5.1, 5.8, 6.5)),
     state_steps=(2, 20, 200, 2_000, 20_000, 100_000),
+    dense_states=700,
     definition_steps=(1, 10, 100, 1_000, 10_000, 100_000),
     byte_steps=(100, 1_000, 10_000, 100_000, 1_000_000, 8_000_000),
 )
@@ -110,7 +113,8 @@ SMOKE = Scale(
     keys=20_000,
     reloads=2,
     key_steps=(1_000, 10_000),
-    state_steps=(2, 2_000),
+    state_steps=(2, 1_000),
+    dense_states=100,
     definition_steps=(1, 1_000),
     byte_steps=(100, 100_000),
 )

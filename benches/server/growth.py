@@ -38,7 +38,9 @@ def _keys(scale):
             stored = keys
             picked = random.Random(keys).sample(range(keys), min(keys, PICKED))
             plans = throughput.plans(server, picked)
-            rates = load.alternate(client, {name: plans[name] for name in curves}, scale.rounds, scale.turn)
+            rates = load.alternate(
+                client, {name: plans[name] for name in curves}, scale.rounds, scale.turn
+            )
             for name, points in curves.items():
                 points.append((keys, 1e9 / statistics.median(rates[name])))
     finally:
@@ -94,6 +96,6 @@ def _bytes(server, scale):
         for name, cost in parsing.per_byte(server, text).items():
             curves.setdefault(name, []).append((len(text), cost))
     return Series(
-        "bytes", "Instructions a byte by size of the document, a ring of 16 byte names", "bytes of the document",
-        "instructions a byte", curves, log_y=True,
+        "bytes", "Instructions a byte by size of the document, a ring of 16 byte names",
+        "bytes of the document", "instructions a byte", curves, log_y=True,
     )  # fmt: skip

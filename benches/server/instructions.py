@@ -13,7 +13,7 @@ import harness
 
 def missing():
     """What is missing to count instructions, or None."""
-    for tool in ("valgrind", "callgrind_control"):
+    for tool in ("valgrind", "vgdb", "callgrind_annotate"):
         if not shutil.which(tool):
             return f"{tool} isn't installed"
     return None
@@ -46,7 +46,7 @@ class Counter:
         """The mean of the instructions of `commands`. A few of them should have run before, so that
         tables have their size. `expect` is the start of every reply."""
         commands = [harness.encode(*command) for command in commands]
-        self._control("-z")
+        self._control("zero")
         for command in commands:
             self.wire.send(command)
             reply = self.wire.reply()
@@ -54,16 +54,16 @@ class Counter:
                 raise RuntimeError(f"{command[:60]!r}: unexpected reply {reply[:200]!r}")
         return self._dump() / len(commands)
 
-    def _control(self, option):
+    def _control(self, order):
         done = subprocess.run(
-            ["callgrind_control", option, str(self.server.process.pid)], capture_output=True, text=True
+            ["vgdb", f"--pid={self.server.process.pid}", order], capture_output=True, text=True
         )
         if done.returncode:
-            raise RuntimeError(f"callgrind_control {option}: {done.stdout}{done.stderr}")
+            raise RuntimeError(f"vgdb {order}: {done.stdout}{done.stderr}")
 
     def _dump(self):
         self.dumps += 1
-        self._control("-d")
+        self._control("dump")
         file = self.server.profile(self.dumps)
         harness.wait_until(lambda: file.exists() and _total(file), f"the profile {file}")
         return _total(file)

@@ -81,13 +81,13 @@ def run(scale):
 
 def _figures(stores, scale):
     what = f"{scale.keys:,} keys, one 20-state map, every third moved"
-    memory_ = {name: store.bytes_a_key for name, store in stores.items()}
+    ram = {name: store.bytes_a_key for name, store in stores.items()}
     usage = {name: store.usage_a_key() for name, store in stores.items()}
     disk = {name: store.file_bytes_a_key() for name, store in stores.items()}
     ratios, seconds = _reloads(stores, scale.reloads)
-    off = abs(usage["machine"] / memory_["machine"] - 1) * 100
+    off = abs(usage["machine"] / ram["machine"] - 1) * 100
     return [
-        Figure(f"{what}: memory", memory_["machine"], "bytes/key", at_most=140, peers=memory_),
+        Figure(f"{what}: memory", ram["machine"], "bytes/key", at_most=140, peers=ram),
         Figure(f"{what}: RDB file", disk["machine"], "bytes/key", at_most=40, peers=disk),
         Figure(f"{what}: DEBUG RELOAD / plain strings", ratios["machine"], at_most=3,
                peers={f"{name}, s": value for name, value in seconds.items()}),
@@ -104,6 +104,7 @@ def _reloads(stores, rounds):
         for name, store in stores.items():
             times[name].append(store.reload())
     ratios = {
-        name: statistics.median(a / b for a, b in zip(own, times["string"])) for name, own in times.items()
+        name: statistics.median(a / b for a, b in zip(own, times["string"]))
+        for name, own in times.items()
     }
     return ratios, {name: statistics.median(own) for name, own in times.items()}

@@ -18,7 +18,13 @@ def functions(file, commands):
 
 
 def _read(file, inclusive, join):
-    command = ["callgrind_annotate", f"--inclusive={inclusive}", "--threshold=100", "--auto=no", str(file)]
+    command = [
+        "callgrind_annotate",
+        f"--inclusive={inclusive}",
+        "--threshold=100",
+        "--auto=no",
+        str(file),
+    ]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = defaultdict(list)
     for line in text.splitlines():
@@ -40,8 +46,8 @@ def _is_counted(row, rows):
     return total < whole or name == "processCommand"
 
 
-def show(title, rows, limit=25):
+def show(title, rows, limit=25, digits=1):
     """The rows as text."""
     out = [title, f"{'own':>12} {'with callees':>14}  function"]
-    out += [f"{own:12.1f} {total:14.1f}  {name[:100]}" for name, own, total in rows[:limit]]
+    out += [f"{own:12.{digits}f} {total:14.{digits}f}  {name[:90]}" for name, own, total in rows[:limit]]
     return "\n".join(out) + "\n"

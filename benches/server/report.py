@@ -38,7 +38,9 @@ class Result:
     def load(cls):
         data = json.loads(DATA.read_text())
         kinds = {"figures": Figure, "series": Series, "skips": Skip}
-        return cls(about=data["about"], **{n: [kind(**row) for row in data[n]] for n, kind in kinds.items()})
+        return cls(
+            about=data["about"], **{n: [kind(**row) for row in data[n]] for n, kind in kinds.items()}
+        )
 
 
 def problems(result):
@@ -71,8 +73,9 @@ def table(result):
         lines.append(f"{figure.verdict:8} {value:>10} {figure.target:>8}  {_what(figure)}")
         lines += [" " * 30 + line for line in _peers(figure)]
     for series in result.series:
-        curves = (f"{name}: {' '.join(_number(y) for _, y in curve)}" for name, curve in series.curves.items())
-        lines += [f"{'':8} {'':>10} {'':>8}  {series.title}", *(" " * 30 + curve for curve in curves)]
+        lines.append(" " * 30 + series.title)
+        for name, curve in series.curves.items():
+            lines.append(" " * 32 + f"{name}: {' '.join(_number(y) for _, y in curve)}")
     lines += [f"{'skipped':8} {'':>10} {'':>8}  {skip.what}: {skip.why}" for skip in result.skips]
     return "\n".join(lines)
 
@@ -85,7 +88,8 @@ def _peers(figure):
     if len(figure.peers) > FEW:
         values = figure.peers.values()
         return [f"{len(values)} cases from {_number(min(values))} to {_number(max(values))}"]
-    return [" · ".join(f"{name} {_number(value)}" for name, value in figure.peers.items())] if figure.peers else []
+    peers = " · ".join(f"{name} {_number(value)}" for name, value in figure.peers.items())
+    return [peers] if peers else []
 
 
 def _number(value):
@@ -125,7 +129,7 @@ def page(result):
         _figures(result),
         *_missed(result),
         "## How cost grows",
-        f"Measured by `{_command('growth')}`.",
+        f"Measured by {_command('growth')}.",
         *(_growth(series) for series in result.series),
         "## Case by case",
         *(_cases(figure) for figure in result.figures if len(figure.peers) > FEW),
@@ -139,12 +143,12 @@ def _about(result):
 
 def _figures(result):
     rows = [
-        (_what(f), f.target, _number(f.value), f.verdict, "; ".join(_peers(f)), f"`--only {f.section}`")
+        (_what(f), f.target, _number(f.value), f.verdict, "; ".join(_peers(f)), f.section)
         for f in result.figures
     ]
-    rows += [(skip.what, "", "skipped", "", skip.why, f"`--only {skip.section}`") for skip in result.skips]
-    text = _markdown(("what", "target", "measured", "verdict", "beside it", "command"), rows)
-    return f"{text}\n\nThe command is `{_command('…')}`, with the section of the row; all of it is `make bench`."
+    rows += [(skip.what, "", "skipped", "", skip.why, skip.section) for skip in result.skips]
+    text = _markdown(("what", "target", "measured", "verdict", "beside it", "section"), rows)
+    return f"{text}\n\nThe command for a figure is {_command('SECTION')}; for all of them, `make bench`."
 
 
 def _missed(result):
@@ -159,7 +163,8 @@ def _missed(result):
 
 
 def _growth(series):
-    return f"### {series.title}\n\n![{series.title}](benchmarks/{series.name}.svg)\n\n{bends.sentence(series)}"
+    image = f"![{series.title}](benchmarks/{series.name}.svg)"
+    return f"### {series.title}\n\n{image}\n\n{bends.sentence(series)}"
 
 
 def _cases(figure):
@@ -168,9 +173,11 @@ def _cases(figure):
 
 
 def _command(section):
-    return f"benches/server/bench.py --only {section}"
+    return f"`.venv/bin/python benches/server/bench.py --only {section}`"
 
 
 def _markdown(head, rows):
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
