@@ -13,7 +13,7 @@ MODULE := target/release/libredis_state.so
 FAULT  := target/fault/release/libredis_state.so
 export SERVER
 
-.PHONY: help run test build build-fault lint bench bench-smoke fuzz miri clean setup \
+.PHONY: help run test build build-fault lint bench bench-smoke fuzz miri clean setup setup-bench \
         test-core test-server test-matrix test-hostile test-faults test-memory
 
 help:
@@ -57,13 +57,17 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --features fault-injection -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items
-	@! cargo tree -p redis-state-core --edges normal,build | grep -i redis-module \
-	    || { echo 'lint: the core must not depend on redis-module'; exit 1; }
+	@tree=$$(cargo tree -p redis-state-core --prefix none --edges normal,build) \
+	    && ! grep redis <<<"$$tree" | grep -v '^redis-state-core ' \
+	    || { echo 'lint: the core must know nothing of the server'; exit 1; }
 
-bench: setup build
-	$(PY) benches/server/bench.py
+setup-bench:
+	@tests/setup.sh bench
 
-bench-smoke: setup build
+bench: setup-bench build
+	$(PY) benches/server/bench.py $(ARGS)
+
+bench-smoke: setup-bench build
 	$(PY) benches/server/bench.py --smoke
 
 fuzz:
@@ -87,6 +91,7 @@ test-memory:
 	MODULE=$(MODULE) tests/memory.sh $(ARGS)
 
 miri:
+	@tests/setup.sh core-memory
 	tests/miri.sh
 
 clean:
