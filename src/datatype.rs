@@ -45,6 +45,16 @@ pub fn on_file_event(event: &FileEvent) {
     }
 }
 
+/// Writes what follows as if no file were open, so that nothing noted of this one is relied on any
+/// more. Returns whether one was.
+pub fn leave_file() -> bool {
+    WRITER.with_borrow_mut(|writer| {
+        let was_open = writer.is_open();
+        writer.close();
+        was_open
+    })
+}
+
 /// Reads a value. `None`, after a log line, if it is not a machine.
 pub fn load(io: &mut Io<'_>, encoding: i32) -> Option<Machine> {
     let bytes = io.load();
@@ -103,6 +113,10 @@ pub fn rewrite(io: &mut Io<'_>, machine: &Machine) {
     io.emit(c"SM.MUTATE", &[machine.state_bytes(), reason, b"FORCE"]);
 }
 
+/// What the server puts around a module's value, two blocks of sixteen bytes: it counts such for its
+/// own types and leaves them to the module for others.
+const AROUND: usize = 32;
+
 /// The memory of a machine: its own, and its share of the definition's.
 pub fn memory(machine: &Machine, block_size: impl Fn(*const u8, usize) -> usize) -> usize {
     let own: usize = machine
@@ -110,9 +124,11 @@ pub fn memory(machine: &Machine, block_size: impl Fn(*const u8, usize) -> usize)
         .map(|(block, asked)| block_size(block, asked))
         .sum();
     let definition = machine.definition();
-    own + definition
-        .memory(block_size)
-        .div_ceil(Arc::strong_count(definition))
+    AROUND
+        + own
+        + definition
+            .memory(block_size)
+            .div_ceil(Arc::strong_count(definition))
 }
 
 /// How much work a free is. Only the last machine of a large definition is worth a thread.

@@ -17,6 +17,7 @@ impl Command for Create {
         key.check_type()?;
         context.replicate_verbatim();
         key.put(INTERNER.blank());
+        context.signal_modified(name);
         drop(key);
         context.notify(c"sm.create", name);
         context.reply_ok();

@@ -36,6 +36,7 @@ impl Command for Set {
             context.replicate(c"SM.SET", name, &[&document]);
         }
         key.put(read.machine);
+        context.signal_modified(name);
         drop(key);
         context.notify(c"sm.set", name);
         context.reply_ok();

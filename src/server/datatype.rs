@@ -87,7 +87,14 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, encoding: c_int) -> *
 unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
     // SAFETY: the server's pointer, for this callback; `value` is of this type.
     let (mut io, machine) = unsafe { (Io::new(io), machine(value)) };
-    match guarded("rdb_save", || datatype::record(machine)) {
+    let record = || guarded("rdb_save", || datatype::record(machine));
+    let record = record().or_else(|| {
+        // A fork can fail its save. The server itself has no way to, so it gets a second try.
+        (!module::is_fork() && datatype::leave_file())
+            .then(record)
+            .flatten()
+    });
+    match record {
         Some(record) => io.save(&record),
         None => module::give_up_saving(|| io.save(&[])),
     }

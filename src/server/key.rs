@@ -24,16 +24,14 @@ pub struct Key<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Opens a key to look at its machine, or to change it in place.
-    ///
-    /// Opened for reading even then: a handle for writing signals the key as modified when it is
-    /// closed, also after a move that was refused. Who changes a machine signals it itself.
+    /// Opens a key to look at its machine, or to change it in place. For that, reading is enough;
+    /// who changes a machine signals it.
     #[inline]
     pub fn open(self, name: Str<'_>) -> Key<'a> {
         self.open_as(name, raw::REDISMODULE_READ)
     }
 
-    /// Opens a key to put a value in. The server signals it as modified when it is closed.
+    /// Opens a key to put a value in.
     #[inline]
     pub fn open_for_writing(self, name: Str<'_>) -> Key<'a> {
         self.open_as(name, raw::REDISMODULE_READ | raw::REDISMODULE_WRITE)

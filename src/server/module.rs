@@ -68,8 +68,10 @@ pub fn has(function: &CStr) -> bool {
 
 /// Tells the server what this module can deal with.
 pub fn set_options(context: Context<'_>) {
-    let mut options =
-        raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS | raw::REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD;
+    let mut options = raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS
+        | raw::REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD
+        // Keys opened for a command that is then refused were not modified.
+        | raw::REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED;
     // The bit means something else, or nothing, elsewhere.
     if has(c"ValkeyModule_SetModuleOptions") {
         options |= VALKEY_SLOT_MIGRATION;
@@ -143,11 +145,16 @@ unsafe extern "C" fn on_file_event(
     guarded("file_event", || crate::datatype::on_file_event(&event));
 }
 
+/// Whether this process is a fork of the server, made to save or to migrate.
+pub fn is_fork() -> bool {
+    std::process::id() != LOADED_BY.load(Ordering::Relaxed)
+}
+
 /// What to do when a value cannot be written, for a bug: a fork ends here, so that the server sees
 /// its save fail and keeps the file before; in the server itself `write_broken` leaves something
 /// that no server takes for a machine.
 pub fn give_up_saving(write_broken: impl FnOnce()) {
-    if std::process::id() != LOADED_BY.load(Ordering::Relaxed) {
+    if is_fork() {
         log::warning("redisstate: this save is given up, the file before stays");
         // Not `exit`: handlers that the parent registered are not this process's to run.
         // SAFETY: ends the process; nothing after it runs.

@@ -53,6 +53,11 @@ impl FileWriter {
         self.open = true;
     }
 
+    /// Whether a file is being written.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// The file is done, or given up.
     pub fn close(&mut self) {
         self.open = false;

@@ -18,3 +18,4 @@ mod recognition;
 mod records;
 mod sharing;
 mod strategies;
+mod threads;

@@ -1,0 +1,106 @@
+//! The interner under threads: commands on one, frees in the background on others.
+//!
+//! Run by itself this finds crashes and leaks; data races are found by Miri (`make miri`), which
+//! follows every access and tries other schedules, and by valgrind's helgrind on a stable toolchain.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use redis_state_core::{Dialect, FileReader, Interner, InternerStats, Limits, Machine};
+
+use crate::records::alone;
+
+/// Miri is a thousand times slower.
+const ROUNDS: usize = if cfg!(miri) { 20 } else { 20_000 };
+
+/// Few documents, so that one thread drops the last machine of a definition just as another makes
+/// it anew. Two spellings of each, so that what is remembered changes as well.
+fn document(at: usize) -> String {
+    let space = if at.is_multiple_of(2) { "" } else { " " };
+    let states = 1 + at / 2 % 3;
+    let row: Vec<String> = (0..states).map(|state| format!("\"s{state}\"")).collect();
+    format!("{{\"map\":{{\"a\":{space}[{}]}},\"initial\":\"a\"}}", row.join(","))
+}
+
+/// As the main thread of a server: sets, loads and moves, and gives values away to be freed.
+fn command(interner: &Interner, at: usize) -> Machine {
+    let json = document(at * 7);
+    let read = interner.read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
+    let mut machine = read.unwrap().machine;
+    let target = machine.target(b"s0", false, Dialect::Documented).unwrap();
+    machine.enter(target, Some("why"));
+    if !at.is_multiple_of(3) {
+        return machine;
+    }
+    let loaded = FileReader::new().read(&alone(&machine), interner).unwrap();
+    assert!(Arc::ptr_eq(loaded.definition(), machine.definition()));
+    loaded
+}
+
+fn free(values: Receiver<Machine>) {
+    for machine in values {
+        assert_eq!(machine.state_name(), "s0");
+        drop(machine);
+    }
+}
+
+#[test]
+fn machines_may_be_freed_on_other_threads() {
+    let interner = Interner::new();
+    thread::scope(|scope| {
+        let freers: Vec<Sender<Machine>> = (0..3)
+            .map(|_| {
+                let (give, take) = channel();
+                scope.spawn(|| free(take));
+                give
+            })
+            .collect();
+        for at in 0..ROUNDS {
+            let machine = command(&interner, at);
+            freers[at % freers.len()].send(machine.clone()).unwrap();
+            freers[(at + 1) % freers.len()].send(machine).unwrap();
+        }
+    });
+    assert_eq!(interner.stats(), InternerStats::default());
+}
+
+#[test]
+fn readers_on_many_threads_share_definitions() {
+    let interner = Interner::new();
+    let kept: Vec<Machine> = thread::scope(|scope| {
+        let work = |offset: usize| {
+            let interner = &interner;
+            move || {
+                let machines = (0..ROUNDS / 4).map(|at| command(interner, at + offset));
+                machines.last().unwrap()
+            }
+        };
+        let threads: Vec<_> = (0..4).map(|offset| scope.spawn(work(offset))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for (one, other) in kept.iter().zip(&kept[1..]) {
+        let equal = one.definition().archive() == other.definition().archive();
+        assert_eq!(Arc::ptr_eq(one.definition(), other.definition()), equal);
+    }
+    drop(kept);
+    assert_eq!(interner.stats(), InternerStats::default());
+}
+
+#[test]
+fn statistics_and_memory_may_be_asked_for_at_any_time() {
+    let interner = Interner::new();
+    thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            for at in 0..ROUNDS {
+                drop(command(&interner, at));
+            }
+        });
+        while !worker.is_finished() {
+            assert!(interner.stats().definitions <= 4);
+            let machine = interner.blank();
+            assert!(machine.definition().memory(|_, size| size) > 0);
+        }
+    });
+    assert_eq!(interner.stats(), InternerStats::default());
+}
