@@ -109,10 +109,13 @@ fn examine(machine: &Machine) {
     say(machine);
 }
 
-/// A document says it all, but for a state in no row: that is said as the current one.
+/// A document says it all but two things: a state in no row is said only as the current one, and a
+/// current state without a name not at all.
 fn say(machine: &Machine) {
     let definition = machine.definition();
-    let machine = machine.in_state(definition.foreign().unwrap_or(machine.state()));
+    let nameless = machine.state_bytes().is_empty();
+    let named = if nameless { definition.initial() } else { machine.state() };
+    let machine = machine.in_state(definition.foreign().unwrap_or(named));
     let json = machine.to_json(Dialect::Documented);
     let model = Model::read(&json, None, Dialect::Documented).expect("written, so read");
     assert_eq!(model.to_json(Dialect::Documented), json);
