@@ -114,7 +114,11 @@ fn examine(machine: &Machine) {
 fn say(machine: &Machine) {
     let definition = machine.definition();
     let nameless = machine.state_bytes().is_empty();
-    let named = if nameless { definition.initial() } else { machine.state() };
+    let named = if nameless {
+        definition.initial()
+    } else {
+        machine.state()
+    };
     let machine = machine.in_state(definition.foreign().unwrap_or(named));
     let json = machine.to_json(Dialect::Documented);
     let model = Model::read(&json, None, Dialect::Documented).expect("written, so read");

@@ -16,6 +16,7 @@ mod machines;
 mod moves;
 mod recognition;
 mod records;
+mod regressions;
 mod sharing;
 mod strategies;
 mod threads;
