@@ -48,9 +48,9 @@ def draw(series):
     y = Scale([p[1] for p in points], BOTTOM, TOP, series.log_y)
     parts = [_text(WIDTH / 2, 24, series.title, size=15, anchor="middle")]
     parts += _axes(series, x, y)
-    for number, (name, curve) in enumerate(series.curves.items()):
+    for number, curve in enumerate(series.curves.values()):
         parts += _curve(number, curve, x, y)
-        parts += _legend(number, name)
+    parts += _legend(series.curves)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'font-family="sans-serif" role="img" aria-label="{escape(series.title)}">'
@@ -92,9 +92,12 @@ def _mark(number, x, y):
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"/>'
 
 
-def _legend(number, name):
-    x = LEFT + 150 * number
-    return [_mark(number, x, HEIGHT - 10), _text(x + 10, HEIGHT - 6, name)]
+def _legend(names):
+    out, x = [], LEFT
+    for number, name in enumerate(names):
+        out += [_mark(number, x, HEIGHT - 10), _text(x + 10, HEIGHT - 6, name)]
+        x += 34 + 7 * len(name)
+    return out
 
 
 def _line(x1, y1, x2, y2, colour):
