@@ -15,7 +15,7 @@ cat >"$folder/redis-server" <<TEXT
 case "\$*" in *--version*) exec "$real" "\$@" ;; esac
 exec valgrind -q --soname-synonyms=somalloc=libjemalloc* --leak-check=full \\
     --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=0 \\
-    --suppressions="$PWD/tests/valgrind.supp" --log-file="$folder/valgrind.%p" "$real" "\$@"
+    --log-file="$folder/valgrind.%p" "$real" "\$@"
 TEXT
 chmod +x "$folder/redis-server"
 

@@ -1,6 +1,6 @@
 """Payloads that a client forged: the server lives, memory stays bounded, what is taken in is sound.
 
-HOSTILE_COUNT payloads in all (make test-hostile COUNT=…); the checksum check is off, so that the
+HOSTILE_COUNT payloads at random, and every simple damage besides (make test-hostile COUNT=…); the checksum check is off, so that the
 loader itself must say no. The seed is printed by a failure, and the payload with it.
 """
 
@@ -176,17 +176,17 @@ def test_untouched_payloads_are_accepted(server):
 def test_every_truncation_and_byte(server):
     payloads = [forged for payload in seeds(server)[:6] for forged in systematic(payload)]
     random.Random(SEED).shuffle(payloads)
-    accepted = try_all(server, payloads[: max(COUNT // 2, 1)])
+    accepted = try_all(server, payloads[:COUNT])
     bounded(server)
-    print(f"{min(len(payloads), COUNT // 2)} payloads, {accepted} accepted")
+    print(f"{min(len(payloads), COUNT)} payloads, {accepted} accepted")
 
 
 def test_random_damage(server):
     rng = random.Random(SEED)
     originals = seeds(server)
     accepted = 0
-    for start in range(0, COUNT // 2, 10 * BATCH):
-        payloads = [forge(rng, rng.choice(originals)) for _ in range(min(10 * BATCH, COUNT // 2 - start))]
+    for start in range(0, COUNT, 10 * BATCH):
+        payloads = [forge(rng, rng.choice(originals)) for _ in range(min(10 * BATCH, COUNT - start))]
         accepted += try_all(server, payloads)
     bounded(server)
-    print(f"{COUNT // 2} payloads, {accepted} accepted")
+    print(f"{COUNT} payloads, {accepted} accepted")
