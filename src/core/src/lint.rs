@@ -77,9 +77,11 @@ fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
 
 fn unreachable_states(machine: &Machine, reached: &[bool], findings: &mut Vec<Finding>) {
     let definition = machine.definition();
+    // Looked for once: it takes as long as the map is.
+    let foreign = definition.foreign();
     let states = definition
         .state_ids()
-        .filter(|&state| definition.foreign() != Some(state));
+        .filter(|&state| foreign != Some(state));
     findings.extend(
         states
             .filter(|&state| !reached[state as usize])
