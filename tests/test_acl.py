@@ -1,0 +1,163 @@
+"""ACL: what users may do who are given commands by category, and keys by pattern.
+
+Redis before 7.2 has no category for any module's command: there a user is given them by name.
+"""
+
+import json
+
+import pytest
+import redis
+
+from documents import ORDER
+from harness import ROOT, server_version
+
+METADATA = json.loads((ROOT / "commands.json").read_text())
+CALLS = {
+    "SM.TEMPLATE": [],
+    "SM.SET": ["{key}", ORDER],
+    "SM.CREATE": ["{key}"],
+    "SM.GET": ["{key}"],
+    "SM.STATE": ["{key}"],
+    "SM.MUTATE": ["{key}", "boo"],
+    "SM.RESET": ["{key}"],
+    "SM.NEXT": ["{key}"],
+    "SM.CAN": ["{key}", "boo"],
+    "SM.EXPORT": ["{key}", "DOT"],
+    "SM.LINT": ["{key}"],
+}
+COMMANDS = set(CALLS)
+READS = {"SM.TEMPLATE", "SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT"}
+WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
+KEYED = COMMANDS - {"SM.TEMPLATE"}
+
+NAME, VERSION = server_version()
+HAS_CATEGORIES = NAME == "valkey" or VERSION >= (7, 2)
+HAS_OWN_CATEGORY = NAME == "valkey" or VERSION >= (7, 4)
+categories = pytest.mark.skipif(not HAS_CATEGORIES, reason="this server has no categories for modules")
+own_category = pytest.mark.skipif(not HAS_OWN_CATEGORY, reason="this server has no categories of modules")
+
+
+def call(command, key="order:1"):
+    return [command, *[key if part == "{key}" else part for part in CALLS[command]]]
+
+
+@pytest.fixture
+def user(server):
+    """user(rules): what a user with these rules may do, asked by doing it."""
+    server.run("SM.SET", "order:1", ORDER)
+    server.run("SM.SET", "payment:1", ORDER)
+    return lambda rules: User(server, rules)
+
+
+class User:
+    def __init__(self, server, rules):
+        server.run("ACL", "SETUSER", "someone", "reset", "on", ">secret", *rules.split())
+        self.server = server
+
+    def may(self, *command):
+        """Whether the server runs it. What the ACL forbids must leave everything as it was."""
+        before = self.server.run("DEBUG", "DIGEST")
+        with self.server.client(username="someone", password="secret") as client:
+            try:
+                client.execute_command(*command)
+                return True
+            except redis.exceptions.NoPermissionError:
+                assert self.server.run("DEBUG", "DIGEST") == before
+                return False
+
+    def commands(self, key="order:1"):
+        return {command for command in CALLS if self.may(*call(command, key))}
+
+
+def by_category_or_name(category, commands):
+    """The rules that allow a category's commands on any server."""
+    return category if HAS_CATEGORIES else " ".join(f"+{command.lower()}" for command in sorted(commands))
+
+
+def test_the_calls_are_all_there_are():
+    assert COMMANDS == set(METADATA)
+
+
+def test_nothing_is_allowed_at_first(user):
+    assert user("~*").commands() == set()
+
+
+def test_a_reader_of_orders(user):
+    reader = user("~order:* " + by_category_or_name("+@read", READS))
+    assert reader.commands("order:1") == READS
+    assert reader.commands("payment:1") == {"SM.TEMPLATE"}
+    assert not reader.may("SM.MUTATE", "order:1", "boo", "why", "FORCE")
+
+
+def test_a_writer_of_orders(user):
+    writer = user("~order:* " + by_category_or_name("+@write", WRITES))
+    assert writer.commands("order:1") == WRITES
+    assert writer.commands("payment:1") == set()
+
+
+def test_a_clerk_who_reads_and_moves_but_defines_nothing(user):
+    clerk = user("~order:* +sm.mutate +sm.reset " + by_category_or_name("+@read", READS))
+    assert clerk.commands("order:1") == READS | {"SM.MUTATE", "SM.RESET"}
+
+
+def test_keys_to_read_and_keys_to_write(user):
+    viewer = user("%R~order:* %W~log:* +@all")
+    assert viewer.commands("order:1") == READS
+    # A move gives no more of a value away than SREM does, which needs no right to read either.
+    assert viewer.commands("log:1") == WRITES | {"SM.TEMPLATE"}
+
+
+def test_a_user_of_everything_but_writes(user):
+    rules = "+@all -@write" if HAS_CATEGORIES else "+@all -sm.set -sm.create -sm.mutate -sm.reset"
+    assert user("~* " + rules).commands() == READS
+
+
+@own_category
+def test_the_module_s_own_category(user):
+    assert user("~order:* +@statemachine").commands() == COMMANDS
+    assert not user("~order:* +@statemachine").may("GET", "order:1")
+    assert user("~* +@all -@statemachine").commands() == set()
+    assert user("%R~order:* +@statemachine").commands() == READS
+
+
+@own_category
+def test_the_category_lists_its_commands(server):
+    assert b"statemachine" in server.raw("ACL", "CAT")
+    listed = {name.decode().upper() for name in server.raw("ACL", "CAT", "statemachine")}
+    assert listed == COMMANDS
+
+
+@categories
+@pytest.mark.parametrize("category", ["read", "write", "fast", "slow"])
+def test_the_categories_list_the_commands_of_the_metadata(server, category):
+    listed = {name.decode().upper() for name in server.raw("ACL", "CAT", category)}
+    assert listed & COMMANDS == {
+        command for command, entry in METADATA.items() if category in entry["acl_categories"]
+    }
+
+
+@pytest.mark.skipif(HAS_CATEGORIES, reason="this server has categories for modules")
+def test_without_categories_they_give_nothing(user):
+    for category in ("read", "write", "fast", "slow"):
+        assert user(f"~* +@{category}").commands() == set()
+
+
+@pytest.mark.skipif(HAS_OWN_CATEGORY, reason="this server has categories of modules")
+def test_without_own_categories_the_name_is_unknown(server):
+    with pytest.raises(redis.exceptions.ResponseError, match="(?i)unknown.*command or category"):
+        server.run("ACL", "SETUSER", "someone", "+@statemachine")
+
+
+def test_dry_run_says_the_same(server, user):
+    user("~order:* +sm.get")
+    dry = lambda *command: server.raw("ACL", "DRYRUN", "someone", *command)
+    assert dry("SM.GET", "order:1") == b"OK"
+    assert b"payment:1" in dry("SM.GET", "payment:1")
+    assert b"sm.mutate" in dry("SM.MUTATE", "order:1", "boo").lower()
+
+
+def test_a_script_has_no_more_rights_than_its_caller(user):
+    someone = user("~order:* +eval +sm.get")
+    script = "return redis.call(ARGV[1], KEYS[1], 'boo')"
+    with pytest.raises(redis.exceptions.ResponseError, match="(?i)no permission|can't run"):
+        someone.may("EVAL", script, 1, "order:1", "SM.MUTATE")
