@@ -459,6 +459,10 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "a megabyte takes Miri minutes, and there is no unsafe in it"
+    )]
     fn a_small_archive_of_a_huge_document_is_refused() {
         let parts = |targets| Parts {
             names: vec![b'x'; 1 << 20],

@@ -22,10 +22,16 @@ fn a_document_cannot_say_that_the_nameless_state_is_current() {
     let mut machine = read(&interner, json, Dialect::Documented);
     let nameless = machine.target(b"", false, Dialect::Documented).unwrap();
     machine.enter(nameless, None);
-    let again = read(&interner, &machine.to_json(Dialect::Documented), Dialect::Documented);
+    let again = read(
+        &interner,
+        &machine.to_json(Dialect::Documented),
+        Dialect::Documented,
+    );
     assert_eq!(again.state_name(), "a");
     let loaded = FileReader::new().read(&alone(&machine), &interner).unwrap();
     assert_eq!(loaded.state_name(), "");
-    let legacy = interner.read_legacy(&machine.to_json(Dialect::Edge)).unwrap();
+    let legacy = interner
+        .read_legacy(&machine.to_json(Dialect::Edge))
+        .unwrap();
     assert_eq!(legacy.state_name(), "");
 }

@@ -20,7 +20,10 @@ fn document(at: usize) -> String {
     let space = if at.is_multiple_of(2) { "" } else { " " };
     let states = 1 + at / 2 % 3;
     let row: Vec<String> = (0..states).map(|state| format!("\"s{state}\"")).collect();
-    format!("{{\"map\":{{\"a\":{space}[{}]}},\"initial\":\"a\"}}", row.join(","))
+    format!(
+        "{{\"map\":{{\"a\":{space}[{}]}},\"initial\":\"a\"}}",
+        row.join(",")
+    )
 }
 
 /// As the main thread of a server: sets, loads and moves, and gives values away to be freed.
@@ -77,7 +80,10 @@ fn readers_on_many_threads_share_definitions() {
             }
         };
         let threads: Vec<_> = (0..4).map(|offset| scope.spawn(work(offset))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
     for (one, other) in kept.iter().zip(&kept[1..]) {
         let equal = one.definition().archive() == other.definition().archive();
