@@ -76,7 +76,7 @@ fn readers_on_many_threads_share_definitions() {
             let interner = &interner;
             move || {
                 let machines = (0..ROUNDS / 4).map(|at| command(interner, at + offset));
-                machines.last().unwrap()
+                machines.reduce(|_, last| last).unwrap()
             }
         };
         let threads: Vec<_> = (0..4).map(|offset| scope.spawn(work(offset))).collect();
