@@ -149,10 +149,15 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &CommandSpec) -> bool {
         info.summary = spec.summary.as_ptr();
         info.complexity = spec.complexity.as_ptr();
         info.since = spec.since.as_ptr();
-        info.history = history.as_mut_ptr();
+        // An empty list would be shown as one; built-in commands without show none.
+        if !spec.history.is_empty() {
+            info.history = history.as_mut_ptr();
+        }
         info.arity = spec.arity;
         info.key_specs = key_specs.as_mut_ptr();
-        info.args = arguments.list.as_mut_ptr();
+        if !spec.arguments.is_empty() {
+            info.args = arguments.list.as_mut_ptr();
+        }
         api!(RedisModule_SetCommandInfo(command, &raw const info)) == raw::REDISMODULE_OK as c_int
     }
 }
