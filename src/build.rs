@@ -1,6 +1,11 @@
 //! Turns `commands.json` into Rust constants, so that what the server is told and what the file
 //! says cannot differ. A mistake in the file fails the build with the command's name.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a build script says what is wrong by failing"
+)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 

@@ -160,17 +160,48 @@ fn set_choice(choice: &Choice, value: &str) -> Result<(), String> {
 }
 
 fn set_number(number: &Number, value: &str) -> Result<(), String> {
-    let parsed = value
-        .parse()
-        .ok()
-        .filter(|n| (number.min..=number.max).contains(n));
-    let parsed = parsed.ok_or_else(|| {
-        let name = number.name.to_string_lossy();
-        format!(
-            "{name} is {value}, expected a number from {} to {}",
-            number.min, number.max
-        )
-    })?;
+    let parsed = parse_number(value, number.is_memory)
+        .filter(|n| (number.min..=number.max).contains(n))
+        .ok_or_else(|| {
+            let name = number.name.to_string_lossy();
+            let unit = if number.is_memory { " of bytes" } else { "" };
+            let (min, max) = (number.min, number.max);
+            format!("{name} is {value}, expected a number{unit} from {min} to {max}")
+        })?;
     number.value.store(parsed, Ordering::Relaxed);
     Ok(())
+}
+
+/// A number, with the suffixes that CONFIG SET knows if it counts bytes.
+fn parse_number(text: &str, is_memory: bool) -> Option<i64> {
+    const SUFFIXES: [(&str, i64); 7] = [
+        ("kb", 1 << 10),
+        ("mb", 1 << 20),
+        ("gb", 1 << 30),
+        ("k", 1000),
+        ("m", 1_000_000),
+        ("g", 1_000_000_000),
+        ("b", 1),
+    ];
+    let text = text.to_lowercase();
+    let suffix = |(suffix, factor)| text.strip_suffix(suffix).map(|digits| (digits, factor));
+    let suffixed = SUFFIXES.into_iter().find_map(suffix).filter(|_| is_memory);
+    let (digits, factor) = suffixed.unwrap_or((&text, 1));
+    digits.parse::<i64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_bytes_take_the_suffixes_of_the_server() {
+        assert_eq!(parse_number("16mb", true), Some(16 << 20));
+        assert_eq!(parse_number("2K", true), Some(2000));
+        assert_eq!(parse_number("7", true), Some(7));
+        assert_eq!(parse_number("7b", true), Some(7));
+        assert_eq!(parse_number("16mb", false), None);
+        assert_eq!(parse_number("9223372036854775807gb", true), None);
+        assert_eq!(parse_number("", true), None);
+    }
 }

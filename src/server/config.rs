@@ -8,12 +8,11 @@ use std::sync::atomic::Ordering;
 use redis_module::raw;
 
 use crate::config::{Choice, Number};
+use crate::server::OK;
 use crate::server::api;
 use crate::server::context::Context;
 #[cfg(feature = "fault-injection")]
 use crate::server::guard::guarded;
-
-const OK: c_int = raw::REDISMODULE_OK as c_int;
 
 /// Registers a number, with its present value as the default.
 pub fn register_number(context: Context<'_>, number: &'static Number) -> Result<(), String> {

@@ -124,10 +124,8 @@ unsafe extern "C" fn free(value: *mut c_void) {
 
 unsafe extern "C" fn free_effort(_key: *mut raw::RedisModuleString, value: *const c_void) -> usize {
     // SAFETY: `value` is of this type.
-    guarded("free_effort", || {
-        datatype::free_effort(unsafe { machine(value) })
-    })
-    .unwrap_or(1)
+    let machine = unsafe { machine(value) };
+    guarded("free_effort", || datatype::free_effort(machine)).unwrap_or(1)
 }
 
 unsafe extern "C" fn mem_usage(value: *const c_void) -> usize {

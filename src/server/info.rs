@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_int};
 
 use redis_module::raw;
 
+use crate::server::OK;
 use crate::server::api;
 use crate::server::context::Context;
 use crate::server::guard::guarded;
@@ -15,7 +16,7 @@ pub type Fields = Vec<(&'static CStr, u64)>;
 pub fn register(context: Context<'_>) -> Result<(), String> {
     // SAFETY: the context is of the load call.
     let status = unsafe { api!(RedisModule_RegisterInfoFunc(context.raw(), Some(on_info))) };
-    if status != raw::REDISMODULE_OK as c_int {
+    if status != OK {
         return Err("the server refuses the INFO section".into());
     }
     Ok(())
@@ -31,8 +32,7 @@ unsafe extern "C" fn on_info(info: *mut raw::RedisModuleInfoCtx, for_crash_repor
         // SAFETY: the server's pointer, for this callback; all names end in NUL. The section is
         // named after the module alone: the empty name adds nothing to it.
         unsafe {
-            if api!(RedisModule_InfoAddSection(info, c"".as_ptr())) != raw::REDISMODULE_OK as c_int
-            {
+            if api!(RedisModule_InfoAddSection(info, c"".as_ptr())) != OK {
                 return;
             }
             for (name, value) in fields {

@@ -7,9 +7,14 @@ use redis_module::raw;
 use redis_state_core::Machine;
 
 use crate::errors::CommandError;
+use crate::server::OK;
 use crate::server::api;
 use crate::server::context::{Context, Str};
 use crate::server::datatype;
+
+/// The type of a key that is opened for writing and missing.
+#[expect(clippy::cast_possible_truncation, reason = "zero")]
+const EMPTY: i32 = raw::REDISMODULE_KEYTYPE_EMPTY as i32;
 
 /// A key opened for as long as this value lives.
 ///
@@ -77,7 +82,7 @@ impl Key<'_> {
                 value.cast()
             ))
         };
-        assert_eq!(status, raw::REDISMODULE_OK as i32, "the key takes a value");
+        assert_eq!(status, OK, "the key takes a value");
     }
 
     /// Null for a missing key.
@@ -91,7 +96,7 @@ impl Key<'_> {
             if api!(RedisModule_ModuleTypeGetType(self.raw)) == datatype::handle() {
                 return Ok(api!(RedisModule_ModuleTypeGetValue(self.raw)));
             }
-            if api!(RedisModule_KeyType(self.raw)) == raw::REDISMODULE_KEYTYPE_EMPTY as i32 {
+            if api!(RedisModule_KeyType(self.raw)) == EMPTY {
                 return Ok(ptr::null_mut());
             }
         }

@@ -18,6 +18,18 @@ pub mod log;
 pub mod module;
 pub mod register;
 
+use std::ffi::c_int;
+
+use redis_module::raw;
+
+/// What a function of the module API returns when it succeeds.
+#[expect(clippy::cast_possible_truncation, reason = "zero")]
+const OK: c_int = raw::REDISMODULE_OK as c_int;
+
+/// What an entry returns when it fails.
+#[expect(clippy::cast_possible_truncation, reason = "one")]
+const ERR: c_int = raw::REDISMODULE_ERR as c_int;
+
 /// Calls a function of the module API.
 ///
 /// All that is used without a look at [`module::has`] first is in Redis 7.0, the oldest server

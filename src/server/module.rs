@@ -7,6 +7,7 @@ use redis_module::raw;
 
 use crate::server::context::{Args, Context};
 use crate::server::guard::{guarded, install_hook};
+use crate::server::{ERR, OK};
 use crate::server::{api, log};
 
 /// Frozen: the name under which the old module registered.
@@ -36,8 +37,8 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     // SAFETY: the server's own context. It comes first: the allocator works from here on.
     let status =
         unsafe { raw::Export_RedisModule_Init(context, NAME.as_ptr(), VERSION, api_version) };
-    if status != raw::REDISMODULE_OK as c_int {
-        return raw::REDISMODULE_ERR as c_int;
+    if status != OK {
+        return ERR;
     }
     LOADED_BY.store(std::process::id(), Ordering::Relaxed);
     install_hook();
@@ -47,11 +48,11 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
         crate::load(context, args)
     };
     match guarded("load", load) {
-        Some(Ok(())) => return raw::REDISMODULE_OK as c_int,
+        Some(Ok(())) => return OK,
         Some(Err(why)) => log::warning(&format!("redisstate: not loaded: {why}")),
         None => {}
     }
-    raw::REDISMODULE_ERR as c_int
+    ERR
 }
 
 /// Whether the server has a function of the module API, by its name.
@@ -112,7 +113,7 @@ pub fn subscribe(context: Context<'_>) -> Result<(), String> {
                 Some(on_file_event)
             ))
         };
-        if status != raw::REDISMODULE_OK as c_int {
+        if status != OK {
             return Err("the server sends no persistence events".into());
         }
     }

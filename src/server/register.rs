@@ -7,6 +7,7 @@ use redis_module::raw;
 
 use crate::commands::Command;
 use crate::errors::CommandError;
+use crate::server::OK;
 use crate::server::context::{Args, Context};
 use crate::server::guard::guarded;
 use crate::server::{api, module};
@@ -72,7 +73,7 @@ pub unsafe extern "C" fn entry<C: Command>(
         Some(Err(error)) => context.reply_error(&error.to_string()),
         None => context.reply_error(&CommandError::Bug(C::NAME).to_string()),
     }
-    raw::REDISMODULE_OK as c_int
+    OK
 }
 
 /// Registers the ACL category, before the commands that are in it.
@@ -101,7 +102,7 @@ pub fn register(context: Context<'_>, spec: &CommandSpec, entry: Entry) -> Resul
             key
         ))
     };
-    if status != raw::REDISMODULE_OK as c_int {
+    if status != OK {
         return Err(format!(
             "the server refuses the command {name}; has another module taken it?"
         ));
@@ -158,7 +159,7 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &CommandSpec) -> bool {
         if !spec.arguments.is_empty() {
             info.args = arguments.list.as_mut_ptr();
         }
-        api!(RedisModule_SetCommandInfo(command, &raw const info)) == raw::REDISMODULE_OK as c_int
+        api!(RedisModule_SetCommandInfo(command, &raw const info)) == OK
     }
 }
 

@@ -1,7 +1,7 @@
 //! The archive: a definition as checked, zero-copy bytes, the same in memory and on disk.
 //!
 //! `docs/format.md` describes it byte by byte; golden files pin it. A header (magic, version,
-//! flags, length) is followed by an rkyv archive of [`Parts`]: plain integers and vectors of
+//! flags, length) is followed by an rkyv archive of `Parts`: plain integers and vectors of
 //! integers, little-endian and unaligned, so that bytes are the same on every platform and can be
 //! read at any address.
 //!

@@ -208,7 +208,7 @@ impl Definition {
             + self
                 .text()
                 .map_or(0, |text| block(text.as_ptr(), text.len()))
-            + self.home.source_memory(self, &measure)
+            + self.home.memory(self, &measure)
     }
 
     pub(crate) fn view(&self) -> View<'_> {

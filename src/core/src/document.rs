@@ -22,6 +22,8 @@ pub(crate) struct Document {
     pub(crate) names: Probe,
     pub(crate) current: StateId,
     pub(crate) reason: String,
+    /// The length of the map in normal form, if nothing in it needs an escape.
+    pub(crate) map_bytes: usize,
     /// Whether the document itself names a current state.
     pub(crate) names_current: bool,
     /// Whether [`Dialect::Documented`] reads it the same way.
@@ -327,10 +329,14 @@ fn build(
         None => builder.parts.initial,
     };
     limits.allow_states(builder.states.len())?;
+    // A key has quotes, a colon, brackets and a comma around it, a target quotes and a comma; the
+    // first counts as two nodes.
+    let map_bytes = builder.named + 3 * fields.map.0.len();
     let (parts, names) = builder.finish()?;
     Ok(Document {
         parts,
         names,
+        map_bytes,
         current,
         reason: fields.reason.to_owned(),
         names_current: own.is_some(),
@@ -345,6 +351,8 @@ struct Builder<'i> {
     /// The states so far, with the hashes of their names.
     states: Vec<(u64, &'i str)>,
     index: Probe,
+    /// The bytes of all names so far, as often as they came.
+    named: usize,
 }
 
 impl<'i> Builder<'i> {
@@ -354,6 +362,7 @@ impl<'i> Builder<'i> {
             parts: Parts::default(),
             states: Vec::with_capacity(states),
             index: Probe::with_room_for(states),
+            named: 0,
         }
     }
 
@@ -399,6 +408,7 @@ impl<'i> Builder<'i> {
     #[inline(always)]
     fn state(&mut self, name: &'i str) -> Result<StateId, DocumentError> {
         let hash = hash::of_bytes(name.as_bytes());
+        self.named += name.len();
         let states = &self.states;
         #[expect(clippy::cast_possible_truncation, reason = "at most MAX_STATES")]
         let new = states.len() as StateId;
@@ -442,6 +452,7 @@ impl<'i> Builder<'i> {
             mut parts,
             states,
             index,
+            ..
         } = self;
         parts
             .names

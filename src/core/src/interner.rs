@@ -149,9 +149,13 @@ impl Interner {
             None => Some(document.current),
         };
         let own = own.filter(|_| documented && document.reason.is_empty());
+        let map_bytes = document.map_bytes;
         let machine = self.machine(document)?;
         if let Some(own) = own {
-            self.0.remember(hash, &key, machine.definition(), own);
+            let definition = machine.definition();
+            if is_affordable(definition, key.rest.len(), map_bytes) {
+                self.0.remember(hash, &key, definition, own);
+            }
         }
         Ok(Read {
             machine,
@@ -288,7 +292,7 @@ impl Shared {
         definition: &Arc<Definition>,
         own: StateId,
     ) {
-        if !is_affordable(definition, key.rest.len()) || definition.foreign().is_some() {
+        if definition.foreign().is_some() {
             return;
         }
         // With `current` cut off, what is left says that a machine starts at its initial state.
@@ -311,30 +315,43 @@ impl Shared {
 
     /// The length of the document kept for a definition.
     pub(crate) fn source_bytes(&self, definition: &Definition) -> usize {
-        self.source_memory(definition, &|_, bytes| bytes)
+        self.with_source(definition, |source| source.bytes.len())
     }
 
-    pub(crate) fn source_memory(
+    /// The memory of the tables' entries for a definition, and of its source.
+    pub(crate) fn memory(
         &self,
         definition: &Definition,
-        measure: &impl Fn(*const u8, usize) -> usize,
+        measure: impl Fn(*const u8, usize) -> usize,
     ) -> usize {
+        let source =
+            |source: &Source| slot::<Source>() + measure(source.bytes.as_ptr(), source.bytes.len());
+        slot::<Entry>() + self.with_source(definition, source)
+    }
+
+    fn with_source(&self, definition: &Definition, size: impl Fn(&Source) -> usize) -> usize {
         let table = self.lock();
         let hash = definition.source().load(Ordering::Relaxed);
         let own = |source: &Source| std::ptr::eq(source.definition.as_ptr(), definition);
-        let source = table.sources.find(hash, own);
-        source.map_or(0, |source| {
-            measure(source.bytes.as_ptr(), source.bytes.len())
-        })
+        table.sources.find(hash, own).map_or(0, size)
     }
+}
+
+/// The memory of a table for one entry: the entry and a control byte, in tables that are between
+/// half and wholly full.
+const fn slot<T>() -> usize {
+    (size_of::<T>() + 1) * 3 / 2
 }
 
 /// Whether a document is kept beside its definition: not where all that is held would come to more
 /// than four times the document, and not for the blanks between its tokens.
-fn is_affordable(definition: &Definition, source: usize) -> bool {
+fn is_affordable(definition: &Definition, source: usize, map_bytes: usize) -> bool {
     let all = definition.held() + source;
-    all <= AFFORDED * source && source <= 2 * definition.archive().len()
+    all <= AFFORDED * source && source <= 2 * map_bytes + BLANKS
 }
+
+/// Around the map, and in small documents, some blanks are nothing to count.
+const BLANKS: usize = 1024;
 
 impl Table {
     fn candidates(&self, hash: u64) -> Vec<Arc<Definition>> {

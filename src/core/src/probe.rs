@@ -95,7 +95,9 @@ impl Probe {
     #[inline]
     fn home(&self, hash: u64) -> usize {
         let scaled = (u128::from(hash) * self.slots.len() as u128) >> 64;
-        scaled as usize
+        #[expect(clippy::cast_possible_truncation, reason = "below the number of slots")]
+        let slot = scaled as usize;
+        slot
     }
 
     #[inline]
