@@ -92,12 +92,12 @@ class Scale:
 
 
 FULL = Scale(
-    servers=7,
+    servers=5,
     commands=1000,
     rounds=21,
     turn=0.2,
     keys=200_000,
-    reloads=7,
+    reloads=5,
     key_steps=tuple(round(10**e) for e in (3, 3.7, 4.4, 5.1, 5.8, 6.5)),
     state_steps=(2, 20, 200, 2_000, 20_000, 100_000),
     dense_states=700,

@@ -88,7 +88,6 @@ def plans(text):
         "SM.SET of a new definition": (first, fresh),
         "SM.SET of a known document": (stored, [stored] * repeats),
         "SM.GET": (stored, [("SM.GET", "known")] * repeats),
-        "SET": (("SET", "plain", text), [("SET", "plain", text)] * repeats),
     }
 
 
