@@ -4,6 +4,11 @@
 //! entry; that calls [`commands`] and [`datatype`], which are safe; they call the core crate,
 //! which knows nothing of a server. Loading begins in [`server::module`] and comes to [`load`].
 
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "a module has no public face: its docs are for who works on it"
+)]
+
 mod commands;
 mod config;
 mod datatype;

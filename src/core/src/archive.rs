@@ -53,7 +53,7 @@ pub(crate) struct Parts {
 /// # Invariants
 ///
 /// 1. After the header, the bytes are an rkyv archive of [`Parts`] with its root at the end: they
-///    come from [`Archive::encode`], or were compared with what it gives.
+///    come from [`Bytes::encode`], or were compared with what it gives.
 /// 2. The parts passed [`Parts::check`]: every index is in range.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Bytes(Box<[u8]>);

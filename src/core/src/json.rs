@@ -26,7 +26,7 @@ pub(crate) struct Reason<'a> {
     pub(crate) always: bool,
 }
 
-/// What [`write`] wrote.
+/// What [`write()`] wrote.
 pub(crate) struct Written {
     /// Where the document ends.
     pub(crate) end: usize,

@@ -1,7 +1,7 @@
 //! Finite state machines as data, without a server.
 //!
 //! A [`Definition`] is what many machines share: state names, transitions, the initial state. It
-//! lives as an [archive](crate::archive), the same bytes in memory and on disk, and is interned by
+//! lives as an [archive], the same bytes in memory and on disk, and is interned by
 //! an [`Interner`], so that equal definitions are one object. A [`Machine`] is the value of one
 //! key: a definition, the current state and the reason of the last move.
 //!
