@@ -1,0 +1,226 @@
+"""What the server says about the commands is what commands.json says, all of it and nothing else."""
+
+import json
+import shutil
+
+import pytest
+
+from harness import ROOT, server_version
+from terminal import CLEAR, Terminal
+
+METADATA = json.loads((ROOT / "commands.json").read_text())
+NAME, VERSION = server_version()
+CATEGORIES = NAME == "valkey" or VERSION >= (7, 2)
+OWN_CATEGORY = NAME == "valkey" or VERSION >= (7, 4)
+
+# The file's words, and those of the server.
+FLAGS = {"deny-oom": "denyoom"}
+CALLS = {
+    "SM.SET": [["k", "{}"], ["k", "{}", "current"]],
+    "SM.CREATE": [["k"]],
+    "SM.GET": [["k"], ["k", "REASON"]],
+    "SM.STATE": [["k"], ["k", "LIST"]],
+    "SM.MUTATE": [["k", "s"], ["k", "s", "r"], ["k", "s", "r", "FORCE"]],
+    "SM.RESET": [["k"]],
+    "SM.NEXT": [["k"]],
+    "SM.CAN": [["k", "s"]],
+    "SM.EXPORT": [["k", "DOT"], ["k", "MERMAID"]],
+    "SM.LINT": [["k"]],
+}
+every_command = pytest.mark.parametrize("command", METADATA)
+every_call = pytest.mark.parametrize(
+    "call", [[name, *rest] for name, calls in CALLS.items() for rest in calls], ids=" ".join
+)
+
+
+def pairs(flat):
+    """A map as RESP2 has it."""
+    return dict(zip((key.decode() for key in flat[::2]), flat[1::2]))
+
+
+def text(value):
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def words(values):
+    return {value.decode().lower() for value in values}
+
+
+# ---- COMMAND DOCS -------------------------------------------------------------------------------
+
+
+def documented_argument(flat):
+    """An argument of COMMAND DOCS in the form of commands.json."""
+    entry = {key: text(value) for key, value in pairs(flat).items()}
+    # Newer servers say how to show an argument, which is its name unless it says otherwise.
+    assert entry.pop("display_text", entry["name"]) == entry["name"]
+    if entry["type"] == "key":
+        assert entry.pop("key_spec_index") == 0
+    if "flags" in entry:
+        assert entry.pop("flags") == [b"optional"]
+        entry["optional"] = True
+    if "arguments" in entry:
+        entry["arguments"] = [documented_argument(inner) for inner in entry["arguments"]]
+    return entry
+
+
+@every_command
+def test_docs(db, command):
+    name, flat = db.server.raw("COMMAND", "DOCS", command)
+    docs = {key: text(value) for key, value in pairs(flat).items()}
+    assert name.decode() == command
+    assert docs.pop("group") == "module"
+    assert docs.pop("module") == "redisstate"
+    history = [list(map(text, entry)) for entry in docs.pop("history", [])]
+    arguments = [documented_argument(argument) for argument in docs.pop("arguments", [])]
+    entry = METADATA[command]
+    assert arguments == entry["arguments"]
+    assert history == entry.get("history", [])
+    assert docs == {field: entry[field] for field in ("summary", "since", "complexity")}
+
+
+@every_command
+def test_docs_have_no_empty_lists(db, command):
+    """A built-in command without history or arguments has no such field."""
+    docs = pairs(db.server.raw("COMMAND", "DOCS", command)[1])
+    assert all(value for value in docs.values())
+
+
+def test_docs_know_the_name_in_any_case(db):
+    assert db.server.raw("COMMAND", "DOCS", "sm.mutate")[0] == b"SM.MUTATE"
+
+
+def test_the_commands_of_the_module_are_those_of_the_file(db):
+    listed = db.server.raw("COMMAND", "LIST", "FILTERBY", "MODULE", "redisstate")
+    assert {name.decode().upper() for name in listed} == set(METADATA)
+
+
+# ---- COMMAND INFO -------------------------------------------------------------------------------
+
+
+@every_command
+def test_info(db, command):
+    entry = METADATA[command]
+    name, arity, flags, first, last, step, categories, tips, keys, subcommands = db.server.raw(
+        "COMMAND", "INFO", command
+    )[0]
+    assert name.decode() == command
+    assert arity == entry["arity"]
+    assert words(flags) - {"movablekeys"} == {FLAGS.get(flag, flag) for flag in entry["flags"]} | {"module"}
+    assert "movablekeys" not in words(flags)
+    assert [first, last, step] == ([1, 1, 1] if "key_flags" in entry else [0, 0, 0])
+    assert words(categories) == expected_categories(entry)
+    assert tips == subcommands == []
+    assert [key_spec(spec) for spec in keys] == expected_key_specs(entry)
+
+
+def expected_categories(entry):
+    own = {"statemachine"} if OWN_CATEGORY else set()
+    return {f"@{name}" for name in {*entry["acl_categories"], *own}} if CATEGORIES else set()
+
+
+def key_spec(flat):
+    """A key spec as nested dictionaries."""
+    spec = pairs(flat)
+    for part in ("begin_search", "find_keys"):
+        spec[part] = pairs(spec[part])
+        spec[part]["spec"] = pairs(spec[part]["spec"])
+        spec[part]["type"] = text(spec[part]["type"])
+    return {**spec, "flags": words(spec["flags"])}
+
+
+def expected_key_specs(entry):
+    if "key_flags" not in entry:
+        return []
+    return [
+        {
+            "flags": {flag.lower() for flag in entry["key_flags"]},
+            "begin_search": {"type": "index", "spec": {"index": 1}},
+            "find_keys": {"type": "range", "spec": {"lastkey": 0, "keystep": 1, "limit": 0}},
+        }
+    ]
+
+
+@every_command
+def test_categories_agree_with_flags(command):
+    """What the server does for built-in commands by itself."""
+    entry = METADATA[command]
+    flags, categories = set(entry["flags"]), set(entry["acl_categories"])
+    assert ("readonly" in flags, "write" in flags) == ("read" in categories, "write" in categories)
+    assert ("fast" in flags) == ("fast" in categories) != ("slow" in categories)
+
+
+# ---- COMMAND GETKEYS ----------------------------------------------------------------------------
+
+
+def test_every_command_with_a_key_is_called():
+    assert set(CALLS) == {name for name, entry in METADATA.items() if "key_flags" in entry}
+
+
+@every_call
+def test_getkeys(db, call):
+    assert db.server.raw("COMMAND", "GETKEYS", *call) == [b"k"]
+
+
+@every_call
+def test_getkeysandflags(db, call):
+    ((key, flags),) = db.server.raw("COMMAND", "GETKEYSANDFLAGS", *call)
+    assert key == b"k"
+    assert words(flags) == {flag.lower() for flag in METADATA[call[0]]["key_flags"]}
+
+
+# ---- redis-cli ----------------------------------------------------------------------------------
+
+
+def hint(arguments):
+    """The arguments as redis-cli shows them."""
+    return " ".join(map(shown, arguments))
+
+
+def shown(entry):
+    if entry["type"] == "pure-token":
+        inner = entry["token"]
+    elif entry["type"] == "oneof":
+        inner = "|".join(map(shown, entry["arguments"]))
+    elif entry["type"] == "block":
+        inner = hint(entry["arguments"])
+    else:
+        inner = entry["name"]
+    return f"[{inner}]" if entry.get("optional") else inner
+
+
+@pytest.fixture
+def cli(db):
+    if not shutil.which("redis-cli"):
+        pytest.skip("redis-cli is not installed")
+    terminal = Terminal("redis-cli", "-p", str(db.server.port))
+    terminal.prompt = f"127.0.0.1:{db.server.port}> "
+    terminal.sees(terminal.prompt.rstrip())
+    yield terminal
+    terminal.close()
+
+
+def test_hints_as_the_readme_writes_them():
+    readme = (ROOT / "README.md").read_text()
+    for command, entry in METADATA.items():
+        line = f"{command} {hint(entry['arguments'])}".rstrip().replace("|", "\\|")
+        assert f"| `{line}` |" in readme
+
+
+def test_redis_cli_hints(cli):
+    for command, entry in METADATA.items():
+        for typed in (command, command.lower()):
+            cli.type(f"{CLEAR}{typed} ")
+            cli.sees(f"{cli.prompt}{typed} {hint(entry['arguments'])}".rstrip())
+
+
+def test_redis_cli_hints_go_on_with_what_is_missing(cli):
+    cli.type(f"{CLEAR}SM.MUTATE order:1 paid ")
+    cli.sees(f"{cli.prompt}SM.MUTATE order:1 paid [reason [FORCE]]")
+
+
+@every_command
+def test_redis_cli_help(cli, command):
+    cli.type(f"{CLEAR}help {command}\r")
+    cli.shows(f"summary: {METADATA[command]['summary']}")
+    cli.shows(f"since: {METADATA[command]['since']}")
