@@ -7,8 +7,7 @@ import pytest
 from documents import ORDER
 from harness import ROOT, array, server_version
 
-COMMANDS = ["SM.TEMPLATE", "SM.SET", "SM.CREATE", "SM.GET", "SM.STATE", "SM.MUTATE", "SM.RESET"]
-READS = {"SM.GET", "SM.STATE"}
+READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
 DENY_OOM = {"SM.SET", "SM.CREATE"}
 # The number of arguments with the command itself; negative: at least so many.
@@ -20,7 +19,12 @@ ARITY = {
     "SM.STATE": -2,
     "SM.MUTATE": -3,
     "SM.RESET": 2,
+    "SM.NEXT": 2,
+    "SM.CAN": 3,
+    "SM.EXPORT": 3,
+    "SM.LINT": 2,
 }
+COMMANDS = list(ARITY)
 
 
 def info(db, command):
@@ -74,6 +78,10 @@ ARGUMENTS = {
     "SM.STATE": ["k"],
     "SM.MUTATE": ["k", "s"],
     "SM.RESET": ["k"],
+    "SM.NEXT": ["k"],
+    "SM.CAN": ["k", "s"],
+    "SM.EXPORT": ["k", "DOT"],
+    "SM.LINT": ["k"],
 }
 
 
@@ -124,6 +132,14 @@ WRONG_COUNTS = [
     ("SM.MUTATE", "k", "s", "r", "FORCE", "more"),
     ("SM.RESET",),
     ("SM.RESET", "k", "more"),
+    ("SM.NEXT",),
+    ("SM.NEXT", "k", "more"),
+    ("SM.CAN", "k"),
+    ("SM.CAN", "k", "s", "more"),
+    ("SM.EXPORT", "k"),
+    ("SM.EXPORT", "k", "DOT", "more"),
+    ("SM.LINT",),
+    ("SM.LINT", "k", "more"),
 ]
 
 
