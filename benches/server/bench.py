@@ -13,6 +13,7 @@ SERVER picks the server and MODULE the module, as in the tests.
 import argparse
 import sys
 import time
+import traceback
 from pathlib import Path
 
 # The servers are started by the same code that starts them for the tests.
@@ -54,7 +55,9 @@ def arguments():
     parser.add_argument("--smoke", action="store_true", help="small, and writes nothing")
     parser.add_argument("--only", choices=SECTIONS, help="one section, printed only")
     parser.add_argument("--redraw", action="store_true", help="docs anew, from the data file")
-    parser.add_argument("--profile", metavar="NAME", help="the profile of a hot command")
+    parser.add_argument(
+        "--profile", choices=hot.plans(), metavar="NAME", help="the profile of a hot command"
+    )
     return parser.parse_args()
 
 
@@ -64,12 +67,21 @@ def measure(names, scale):
     for name in names:
         start = time.monotonic()
         print(f"bench: {name} ...", file=sys.stderr, flush=True)
-        rows, series = SECTIONS[name].run(scale)
+        rows, series = run(name, scale)
         for part in (*rows, *series):
             part.section = name
         result.add(rows, series)
         print(f"bench: {name} took {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     return result
+
+
+def run(name, scale):
+    """Runs a section. One that fails doesn't take the figures of the others with it."""
+    try:
+        return SECTIONS[name].run(scale)
+    except Exception as error:
+        traceback.print_exc()
+        return [figures.Skip(f"the section {name}", str(error))], []
 
 
 if __name__ == "__main__":
