@@ -56,6 +56,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --features fault-injection -- -D warnings
+	python3 src/core/tests/golden/make.py --check
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items
 	@tree=$$(cargo tree -p redis-state-core --prefix none --edges normal,build) \
 	    && ! grep redis <<<"$$tree" | grep -v '^redis-state-core ' \

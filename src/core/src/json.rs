@@ -192,7 +192,8 @@ fn quoted_slowly(out: &mut Vec<u8>, at: usize, name: &[u8], after: &[u8]) -> usi
 fn put(out: &mut Vec<u8>, at: usize, text: &[u8]) -> usize {
     let end = at + text.len();
     if out.len() < end {
-        out.resize(end.next_power_of_two().max(256), 0);
+        // By a quarter: a scratch buffer that is kept grows but rarely.
+        out.resize((end + end / 4).max(256), 0);
     }
     out[at..end].copy_from_slice(text);
     end
