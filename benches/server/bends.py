@@ -24,10 +24,10 @@ def _keys(ends):
         (getattr(ends["SM.MUTATE"], end) / getattr(ends["SET"], end)) for end in ("first", "last")
     )
     return (
-        f"Everything bends where the keys no longer fit the processor's caches, because a random key is "
-        f"then a walk through main memory ({growths} from the first to the last point). SM.MUTATE "
-        f"takes {first:.2f} times as long as SET at the start and {last:.2f} times at the end: a machine is "
-        f"one block of memory further away than a string, and its definition stays in the cache."
+        f"All four bend together as the keys outgrow the processor's caches and each one is a walk "
+        f"through main memory ({growths} from the first to the last point), so the price of a machine "
+        f"doesn't grow: SM.MUTATE takes {first:.2f} times as long as SET at the start and {last:.2f} times at "
+        f"the end. These are times, so they are rougher than what is counted."
     )
 
 

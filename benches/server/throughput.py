@@ -3,6 +3,8 @@
 import statistics
 
 import harness
+import hot
+import instructions
 import load
 import peers
 import shapes
@@ -32,7 +34,10 @@ def run(scale):
 def _figure(rates, middle, above, below, target):
     peers = {f"{name}, commands/s": middle[name] for name in (above, below)}
     title = f"{above} / {below}, commands a second at pipeline {load.PIPELINE}"
-    return Figure(title, load.ratio(rates, above, below), at_least=target, peers=peers)
+    row = Figure(title, load.ratio(rates, above, below), at_least=target, peers=peers)
+    if row.verdict == "missed" and not instructions.missing():
+        row.profile = hot.profile(above)
+    return row
 
 
 def store(server, keys, kinds=("string", "machine", "hash")):
