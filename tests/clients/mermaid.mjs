@@ -1,0 +1,43 @@
+// Reads a JSON list of diagrams (the first argument is its file) as Mermaid does, and writes what it
+// understood of each: the states' labels, the transitions, and who has which class. With `render`
+// as the second argument the labels are those of the finished drawing.
+import { readFileSync } from 'node:fs';
+import { JSDOM } from 'jsdom';
+
+const { window } = new JSDOM('<!DOCTYPE html><body></body>');
+globalThis.window = window;
+globalThis.document = window.document;
+for (const name of ['Element', 'SVGElement', 'HTMLElement', 'Node', 'DOMParser', 'XMLSerializer', 'CSSStyleSheet']) {
+  globalThis[name] = window[name];
+}
+// No layout without a screen: a text is as wide as it is long.
+window.SVGElement.prototype.getBBox = function () {
+  return { x: 0, y: 0, width: 10 * this.textContent.length, height: 20 };
+};
+
+const { default: mermaid } = await import('mermaid');
+mermaid.initialize({ startOnLoad: false, securityLevel: 'strict', logLevel: 'fatal', maxTextSize: 1e9 });
+
+const render = process.argv[3] === 'render';
+const out = [];
+for (const text of JSON.parse(readFileSync(process.argv[2], 'utf8'))) {
+  out.push(await read(text).catch((error) => ({ error: String(error.message ?? error) })));
+}
+console.log(JSON.stringify(out));
+
+async function read(text) {
+  const { db } = await mermaid.mermaidAPI.getDiagramFromText(text);
+  const states = [...db.getStates().values()];
+  return {
+    labels: render ? await drawn(text) : Object.fromEntries(states.map((s) => [s.id, s.descriptions])),
+    transitions: db.getRelations().map((r) => [r.id1, r.id2]),
+    classes: Object.fromEntries(states.map((s) => [s.id, s.classes])),
+  };
+}
+
+async function drawn(text) {
+  const { svg } = await mermaid.render('drawing', text);
+  const page = new window.DOMParser().parseFromString(svg, 'text/html');
+  const nodes = [...page.querySelectorAll('g.node')];
+  return Object.fromEntries(nodes.map((n) => [n.id, n.querySelector('.nodeLabel')?.innerHTML ?? null]));
+}

@@ -1,0 +1,101 @@
+"""The README's recipes for clients, run as they stand there but for the address of the server.
+
+redis-py, node-redis and redis-rs, each against one server and against a cluster. Where node, npm or
+cargo is missing, or can't get the client, the test is skipped and says so.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import nodejs
+from harness import ROOT, SLOWDOWN
+
+README = (ROOT / "README.md").read_text()
+RECIPE = re.compile(r"<!-- recipe: ([^>]+?) -->\n(?:<!-- .*? -->\n)*```\w+\n(.*?)^```$", re.M | re.S)
+RECIPES = dict(RECIPE.findall(README))
+PRINTED = "paid\nrefused\n"
+
+
+def test_the_readme_has_a_recipe_for_every_client():
+    assert set(RECIPES) >= {
+        "redis-py", "redis-py cluster", "node-redis", "node-redis cluster",
+        "redis-rs", "redis-rs cluster", "go-redis", "jedis",
+    }  # fmt: skip
+
+
+@pytest.fixture(params=["one server", "cluster"])
+def recipe(request, servers):
+    """(the suffix of a recipe's name, the port that it has to talk to in place of the README's)."""
+    if request.param == "cluster":
+        return " cluster", "7000", servers.cluster()[0].port
+    return "", "6379", servers.start().port
+
+
+def program(client, recipe):
+    """The text of a recipe, with the test's port in place of the one that the README names."""
+    suffix, readme_port, port = recipe
+    text = RECIPES[client + suffix]
+    assert text.count(readme_port) == 1
+    return text.replace(readme_port, str(port))
+
+
+def test_redis_py(recipe):
+    command = [sys.executable, "-c", program("redis-py", recipe)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 * SLOWDOWN)
+    assert (done.stdout, done.stderr) == (PRINTED, "")
+
+
+def test_node_redis(recipe):
+    assert nodejs.node(program("node-redis", recipe)) == PRINTED
+
+
+# ---- Rust ---------------------------------------------------------------------------------------
+
+CRATE = ROOT / "tests/clients/redis-rs"
+BUILD = ROOT / "target/clients/redis-rs"
+ADDRESS = re.compile(r'"redis://127\.0\.0\.1:\d+/"')
+
+
+def built(name):
+    """The program of a recipe; both are built together and once, so the address is read at run time."""
+    if not shutil.which("cargo"):
+        pytest.skip("cargo is not installed")
+    (BUILD / "src/bin").mkdir(parents=True, exist_ok=True)
+    for file in ("Cargo.toml", "Cargo.lock"):
+        shutil.copy(CRATE / file, BUILD)
+    for suffix in ("", " cluster"):
+        text, count = ADDRESS.subn('std::env::var("ADDRESS").unwrap()', RECIPES["redis-rs" + suffix])
+        assert count == 1
+        write_if_new(BUILD / f"src/bin/{suffix.strip() or 'single'}.rs", text)
+    cargo("fetch", "--locked", skip="cargo could not get redis-rs")
+    cargo("build", "--locked", "--offline")
+    return BUILD / "target/debug" / name
+
+
+def write_if_new(path, text):
+    """Leaves an unchanged file alone, so that cargo doesn't build it again."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def cargo(*arguments, skip=None):
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(BUILD / "target")}
+    done = subprocess.run(
+        ["cargo", *arguments], cwd=BUILD, env=environment, capture_output=True, text=True, timeout=550
+    )
+    if done.returncode and skip:
+        pytest.skip(f"{skip}: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+
+
+def test_redis_rs(recipe):
+    suffix, _, port = recipe
+    environment = {**os.environ, "ADDRESS": f"redis://127.0.0.1:{port}/"}
+    command = [built(suffix.strip() or "single")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60 * SLOWDOWN)
+    assert (done.stdout, done.stderr) == (PRINTED, "")
