@@ -2,6 +2,7 @@
 //! what machines take.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::ffi::c_void;
 use std::ptr;
 
 use redis_module::raw;
@@ -33,7 +34,7 @@ unsafe impl GlobalAlloc for ServerAllocator {
         unsafe {
             match raw::RedisModule_Alloc {
                 Some(alloc) if layout.align() <= GIVEN_ALIGNMENT => alloc(layout.size()).cast(),
-                Some(_) => alloc_aligned(layout),
+                Some(alloc) => alloc_aligned(layout, alloc),
                 None => System.alloc(layout),
             }
         }
@@ -55,18 +56,18 @@ unsafe impl GlobalAlloc for ServerAllocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as in `alloc`.
         unsafe {
-            match raw::RedisModule_Calloc {
-                Some(calloc) if layout.align() <= GIVEN_ALIGNMENT => {
+            match (raw::RedisModule_Calloc, raw::RedisModule_Alloc) {
+                (Some(calloc), _) if layout.align() <= GIVEN_ALIGNMENT => {
                     calloc(1, layout.size()).cast()
                 }
-                Some(_) => {
-                    let block = alloc_aligned(layout);
+                (_, Some(alloc)) => {
+                    let block = alloc_aligned(layout, alloc);
                     if !block.is_null() {
                         ptr::write_bytes(block, 0, layout.size());
                     }
                     block
                 }
-                None => System.alloc_zeroed(layout),
+                _ => System.alloc_zeroed(layout),
             }
         }
     }
@@ -81,8 +82,8 @@ unsafe impl GlobalAlloc for ServerAllocator {
                     realloc(block.cast(), new_size).cast()
                 }
                 Some(_) => {
-                    let new =
-                        alloc_aligned(Layout::from_size_align_unchecked(new_size, layout.align()));
+                    let larger = Layout::from_size_align_unchecked(new_size, layout.align());
+                    let new = self.alloc(larger);
                     if !new.is_null() {
                         ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
                         self.dealloc(block, layout);
@@ -95,25 +96,25 @@ unsafe impl GlobalAlloc for ServerAllocator {
     }
 }
 
-/// A block inside a larger one, with the larger one's address before it.
+type Alloc = unsafe extern "C" fn(usize) -> *mut c_void;
+
+/// A block inside a larger one from `alloc`, with the larger one's address before it.
 ///
 /// # Safety
 ///
-/// The module API is there, and the layout's alignment is above [`GIVEN_ALIGNMENT`].
-unsafe fn alloc_aligned(layout: Layout) -> *mut u8 {
+/// The layout's alignment is at least that of a word, and `alloc` gives blocks of the size asked
+/// for, aligned to a word, or null.
+unsafe fn alloc_aligned(layout: Layout, alloc: Alloc) -> *mut u8 {
     let Some(size) = layout
         .size()
         .checked_add(layout.align() + size_of::<usize>())
     else {
         return ptr::null_mut();
     };
-    // SAFETY: the caller promises that the API is there. The block has room for the stored
-    // address, for up to `align` bytes of shift, and for what was asked for; the stored address
-    // is aligned because a word's alignment divides the higher one.
+    // SAFETY: the block has room for the stored address, for up to `align` bytes of shift, and for
+    // what was asked for; the stored address is aligned because a word's alignment divides both
+    // the block's and the layout's.
     unsafe {
-        let Some(alloc) = raw::RedisModule_Alloc else {
-            return ptr::null_mut();
-        };
         let outer = alloc(size).cast::<u8>();
         if outer.is_null() {
             return outer;
@@ -130,7 +131,7 @@ unsafe fn alloc_aligned(layout: Layout) -> *mut u8 {
 /// # Safety
 ///
 /// `inner` came from [`alloc_aligned`].
-unsafe fn outer(inner: *mut u8) -> *mut std::ffi::c_void {
+unsafe fn outer(inner: *mut u8) -> *mut c_void {
     // SAFETY: by invariant 2 the word before holds the address.
     unsafe { inner.cast::<*mut u8>().sub(1).read().cast() }
 }
@@ -147,28 +148,32 @@ pub fn block_size(block: *const u8, asked: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Stand-ins for the server's allocator that align to eight bytes and no further.
-    unsafe extern "C" fn misaligned_alloc(size: usize) -> *mut std::ffi::c_void {
-        // SAFETY: the layout is not empty.
+    /// As the server's allocator at its worst: aligned to eight bytes and to nothing more.
+    unsafe extern "C" fn misaligned(size: usize) -> *mut c_void {
+        // SAFETY: the layout is not empty, and the block is large enough for the shift.
         unsafe {
             System
-                .alloc(Layout::from_size_align_unchecked(size + 64, 64))
+                .alloc(Layout::from_size_align_unchecked(size + 8, 4096))
                 .add(8)
                 .cast()
         }
     }
 
     #[test]
-    fn every_alignment_is_met_on_blocks_that_are_aligned_to_eight() {
-        for align in [16, 32, 64, 4096] {
-            // SAFETY: the same arithmetic as in `alloc_aligned`, over a block that is large enough.
-            unsafe {
-                let layout = Layout::from_size_align(100, align).unwrap();
-                let block = misaligned_alloc(layout.size() + align + 8).cast::<u8>();
-                let first = block.add(8);
-                let inner = first.add(first.align_offset(align));
-                assert_eq!(inner as usize % align, 0);
-                assert!(inner as usize + 100 <= block as usize + layout.size() + align + 8);
+    fn every_alignment_is_met() {
+        for align in [16, 32, 64, 1024] {
+            for size in [1, 100, 4096] {
+                // SAFETY: as `alloc_aligned` wants it; the block is freed as it was allocated.
+                unsafe {
+                    let layout = Layout::from_size_align_unchecked(size, align);
+                    let inner = alloc_aligned(layout, misaligned);
+                    assert_eq!(inner as usize % align, 0);
+                    inner.write_bytes(0xff, size);
+                    let whole = size + align + size_of::<usize>() + 8;
+                    let start = outer(inner).cast::<u8>().sub(8);
+                    assert!(inner.add(size) <= start.add(whole));
+                    System.dealloc(start, Layout::from_size_align_unchecked(whole, 4096));
+                }
             }
         }
     }
