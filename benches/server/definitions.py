@@ -10,8 +10,6 @@ import memory
 import shapes
 from figures import Figure, Skip
 
-#: Names as short as they can be, and as long as descriptive ones are.
-WIDTHS = (0, 20)
 #: Small definitions are measured many at once, so that what a key takes can be told apart.
 ENOUGH_BYTES = 2_000_000
 #: Cases that are taken apart where a target is missed.
@@ -22,7 +20,7 @@ def cases(scale):
     """(shape, states, width of the names) of every document that is measured."""
     for shape in shapes.SHAPES:
         for states in _steps(shape, scale):
-            for width in WIDTHS:
+            for width in scale.widths:
                 yield shape, states, width
 
 
@@ -91,8 +89,9 @@ def _checks(scale):
         return [Skip("instructions of a transition check by shape and size", why)]
     with instructions.Counter(modules=[harness.MODULE]) as server:
         costs = {}
-        for shape, states, _ in (case for case in cases(scale) if case[2] == 20):
-            costs[f"{shape}, {states:,} states"] = check_cost(server, shape, states)
+        for shape in shapes.SHAPES:
+            for states in _steps(shape, scale):
+                costs[f"{shape}, {states:,} states"] = check_cost(server, shape, states)
     return [
         Figure("SM.MUTATE, the dearest of all shapes and sizes / the cheapest, instructions",
                max(costs.values()) / min(costs.values()), at_most=1.08, peers=costs),

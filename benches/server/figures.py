@@ -87,6 +87,8 @@ class Scale:
     state_steps: tuple
     #: States of a dense machine, at most: each of them reaches all others.
     dense_states: int
+    #: Least bytes of a state's name: as short as can be, and as descriptive ones are.
+    widths: tuple
     definition_steps: tuple
     byte_steps: tuple
 
@@ -101,6 +103,7 @@ FULL = Scale(
     key_steps=tuple(round(10**e) for e in (3, 3.7, 4.4, 5.1, 5.8, 6.5)),
     state_steps=(2, 20, 200, 2_000, 20_000, 100_000),
     dense_states=700,
+    widths=(0, 20),
     definition_steps=(1, 10, 100, 1_000, 10_000, 100_000),
     byte_steps=(100, 1_000, 10_000, 100_000, 1_000_000, 8_000_000),
 )
@@ -115,6 +118,7 @@ SMOKE = Scale(
     key_steps=(1_000, 10_000),
     state_steps=(2, 1_000),
     dense_states=100,
+    widths=(0,),
     definition_steps=(1, 1_000),
     byte_steps=(100, 100_000),
 )
