@@ -99,6 +99,10 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
 }
 
+/// How many characters of a name a label has: Graphviz takes 16,384 bytes, an escape up to five for
+/// a character.
+const SHOWN: usize = 1000;
+
 /// Shown for the state without a name.
 const NAMELESS: &str = "(empty)";
 
@@ -110,7 +114,7 @@ fn mermaid_label(name: &str) -> String {
     while let Some(c) = chars.next() {
         let joins = in_word && chars.peek().is_some_and(|next| next.is_alphanumeric());
         in_word = c.is_alphanumeric();
-        if is_mermaid_text(c, joins) {
+        if is_mermaid_text(c, joins) && !ends_direction(&out, c) {
             out.push(c);
         } else {
             let _ = write!(out, "#{};", u32::from(c));
@@ -125,9 +129,16 @@ fn is_mermaid_text(c: char, joins: bool) -> bool {
     match c {
         ' ' => true,
         '_' | '-' | '.' => joins,
-        '\u{fb02}' | '\u{b6}' => false,
-        c => !c.is_ascii() || c.is_ascii_alphanumeric(),
+        '\u{fb02}' | '\u{b6}' | '\u{feff}' => false,
+        c => (!c.is_ascii() && !c.is_whitespace()) || c.is_ascii_alphanumeric(),
     }
+}
+
+/// Mermaid reads a line with `direction LR` as that statement, wherever in the line it stands.
+fn ends_direction(label: &str, c: char) -> bool {
+    const WORD: &[u8] = b"direction";
+    let start = label.len().saturating_sub(WORD.len());
+    c == ' ' && label.as_bytes()[start..].eq_ignore_ascii_case(WORD)
 }
 
 /// Graphviz reads backslashes, quotes and HTML entities in a quoted label.
@@ -145,7 +156,8 @@ fn dot_label(name: &str) -> String {
 
 fn shown(name: &str) -> impl Iterator<Item = char> + '_ {
     let name = if name.is_empty() { NAMELESS } else { name };
-    name.chars().map(visible)
+    let rest = name.chars().nth(SHOWN).map(|_| '…');
+    name.chars().take(SHOWN).map(visible).chain(rest)
 }
 
 /// Control characters by their pictures: neither language can hold them all.
@@ -193,8 +205,10 @@ mod tests {
         assert_eq!(mermaid_label("a_b\";\n#"), "a_b#34;#59;\u{240a}#35;");
         assert_eq!(dot_label("a\"b\\n\n&lt;"), "a\\\"b\\\\n\u{240a}&amp;lt;");
         assert_eq!(dot_label(""), NAMELESS);
+        assert_eq!(dot_label(&"&".repeat(1001)), "&amp;".repeat(1000) + "…");
         assert_eq!(mermaid_label("\0é🚀"), "\u{2400}é🚀");
         assert_eq!(mermaid_label("in_review-2.b"), "in_review-2.b");
+        assert_eq!(mermaid_label("Direction LR"), "Direction#32;LR");
         assert_eq!(mermaid_label("_a_ 1. b"), "#95;a#95; 1#46; b");
         assert_eq!(mermaid_label("\u{fb02}°65\u{b6}ß"), "#64258;°65#182;ß");
     }
