@@ -35,7 +35,7 @@ def _states(ends):
     spread = ", ".join(f"{name} {(curve.growth - 1) * 100:+.1f} %" for name, curve in ends.items())
     return (
         f"Nothing bends ({spread} from the first to the last point): a name is found by one hash lookup "
-        f"and a transition is one bit, however many states there are."
+        f"and a transition by a short scan or another lookup, however many states there are."
     )
 
 
