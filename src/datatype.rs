@@ -55,6 +55,18 @@ pub fn leave_file() -> bool {
     })
 }
 
+/// Says that a command of an append-only file has no effect: the server goes on without it, and its
+/// own log has no key.
+#[cold]
+pub fn log_failed_replay(command: &str, key: Option<&[u8]>, why: &str) {
+    if READER.with_borrow(FileReader::is_open) {
+        let key = key.unwrap_or_default().escape_ascii();
+        log::warning(&format!(
+            "redisstate: key '{key}': {command} fails while the file is loaded: {why}"
+        ));
+    }
+}
+
 /// Reads a value. `None`, after a log line, if it is not a machine.
 pub fn load(io: &mut Io<'_>, encoding: i32) -> Option<Machine> {
     let bytes = io.load();

@@ -4,6 +4,7 @@ use redis_state_core::{Dialect, Machine};
 
 use crate::commands::{Command, dialect_for, is_option};
 use crate::config;
+use crate::datatype::log_failed_replay;
 use crate::errors::CommandError;
 use crate::server::context::{Args, Context, Str};
 use crate::stats;
@@ -26,11 +27,13 @@ impl Command for Mutate {
             .transpose()?;
         let mut key = context.open(name);
         let Some(machine) = key.machine()? else {
+            log_failed_replay(Self::NAME, Some(name.bytes()), "there is no such key");
             context.reply_null();
             return Ok(());
         };
         let dialect = dialect_for(context);
         let Some(state) = machine.target(target.bytes(), force, dialect) else {
+            log_failed_replay(Self::NAME, Some(name.bytes()), "there is no such move");
             return refuse(context, dialect);
         };
         match dialect {

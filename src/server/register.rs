@@ -6,9 +6,10 @@ use std::ptr;
 use redis_module::raw;
 
 use crate::commands::Command;
+use crate::datatype::log_failed_replay;
 use crate::errors::CommandError;
 use crate::server::OK;
-use crate::server::context::{Args, Context};
+use crate::server::context::{Args, Context, Str};
 use crate::server::guard::guarded;
 use crate::server::{api, module};
 
@@ -70,7 +71,11 @@ pub unsafe extern "C" fn entry<C: Command>(
     match guarded(C::NAME, || C::run(context, args)) {
         Some(Ok(())) => {}
         Some(Err(CommandError::WrongArity)) => context.reply_wrong_arity(),
-        Some(Err(error)) => context.reply_error(&error.to_string()),
+        Some(Err(error)) => {
+            let why = error.to_string();
+            log_failed_replay(C::NAME, args.get(1).map(Str::bytes), &why);
+            context.reply_error(&why);
+        }
         None => context.reply_error(&CommandError::Bug(C::NAME).to_string()),
     }
     OK

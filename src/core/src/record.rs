@@ -129,6 +129,11 @@ impl FileReader {
         self.definitions = Some(Vec::new());
     }
 
+    /// Whether a file is being read.
+    pub fn is_open(&self) -> bool {
+        self.definitions.is_some()
+    }
+
     /// The file is done, or given up.
     pub fn close(&mut self) {
         self.definitions = None;

@@ -1,0 +1,336 @@
+"""Files that are cut or damaged, and a full sync that is cut: refused with a reason, never a crash.
+
+By default a few offsets of each file; with FAULT_ROUNDS of 100 and more (make test-faults) every byte.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+import redis
+
+from documents import ORDER, document
+from harness import CRASH, SLOWDOWN, aof_files, digest, in_sync, wait_until
+from proxy import CuttingProxy
+from stored import RDB_CONFIG, commands, value_span
+
+EVERY_BYTE = int(os.environ.get("FAULT_ROUNDS", "5")) >= 100
+FEW = 9
+MACHINES = {
+    "order:1": [("SM.SET", ORDER)],
+    "order:2": [("SM.SET", ORDER), ("SM.MUTATE", "boo", "a reason")],
+    "other": [("SM.SET", document({"on": ["off"], "off": ["on", "on"]}, "on", "off"))],
+    "blank": [("SM.CREATE",)],
+}
+REASONS = r"the data ends too early|record|definition|archive|number|state|reason|encoding|magic|header"
+SAYS_WHY = re.compile(rf"key '(\S+)' holds no valid state machine: .*({REASONS})".encode())
+# The servers' own words for what they meet outside of a machine.
+SERVERS_WORDS = re.compile(rb"(?i)short read|rdb|aof|append only|unexpected end|bad file format")
+# The last thing that is said before the server ends, or checks the file and ends.
+GIVES_UP = b"Internal error in RDB reading offset"
+# Resident memory of a server that refused a file; one that has just started takes some 15 MB.
+ENOUGH_KB = 200_000
+
+
+def populate(server):
+    for key, steps in MACHINES.items():
+        for name, *rest in steps:
+            assert server.run(name, key, *rest) == b"OK"
+    server.run("SET", "plain", "a string")
+
+
+def offsets(start, end):
+    """Every offset of a file, or a few that are different in each part of it."""
+    return range(start, end, 1 if EVERY_BYTE else max(1, (end - start) // FEW))
+
+
+# ---- one start with one file ------------------------------------------------------------------------
+
+
+def try_start(server):
+    """Starts the server. Returns whether it came up, and its log; it is never ended by a signal."""
+    server.log_file.unlink(missing_ok=True)
+    server.start(wait=False)
+    server.expected_to_end = True
+    process = server.process
+    came_up = lambda: b"Ready to accept connections" in server.log()
+    gave_up = lambda: process.poll() is not None or GIVES_UP in server.log()
+    wait_until(lambda: came_up() or gave_up(), "the server to come up or to give up", 60)
+    peak = peak_kb(process.pid)
+    if not came_up():
+        end_of_checker(server)
+    log = server.log()
+    assert not CRASH.search(log), log.decode(errors="replace")
+    assert peak < ENOUGH_KB * SLOWDOWN
+    # By itself: 1, or 0 if the checker that the server then runs finds the file well-formed.
+    assert process.returncode in (None, 0, 1), log.decode(errors="replace")
+    return process.returncode is None, log
+
+
+def peak_kb(pid):
+    try:
+        status = open(f"/proc/{pid}/status").read()
+    except OSError:
+        return 0
+    peak = re.search(r"VmHWM:\s+(\d+)", status)
+    return int(peak[1]) if peak else 0
+
+
+def end_of_checker(server):
+    """Having said why, the server runs its file checker, which spins for ever where a file ends
+    between the parts of a module's value (rdbLoadCheckModuleValue takes the end of the file for one
+    more part). The file is refused by then; a checker that isn't done soon is ended."""
+    try:
+        server.process.wait(0.5 * SLOWDOWN)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.process.returncode = 1
+
+
+def refuses(server, file, data, key=None):
+    """The server does not start with this file, and says why: with the key, if it is in a machine."""
+    file.write_bytes(data)
+    up, log = try_start(server)
+    if up:
+        server.kill()
+    assert not up, f"{len(data)} bytes of {file.name} were loaded"
+    if key is not None:
+        said = SAYS_WHY.search(log)
+        assert said and said[1] == key.encode(), log.decode(errors="replace")
+    else:
+        assert SERVERS_WORDS.search(log), log.decode(errors="replace")
+
+
+def is_sound(server, keys=MACHINES):
+    """Whatever was loaded can be used by every command and saved."""
+    with server.client() as client:
+        for key in keys:
+            if client.type(key) != b"StateType":
+                continue
+            stored = json.loads(client.execute_command("SM.GET", key))
+            assert client.execute_command("SM.STATE", key) == [stored["current"].encode()]
+            client.execute_command("MEMORY", "USAGE", key)
+            client.execute_command("SM.RESET", key)
+            for target in stored["map"].get(stored["initial"], [])[:1]:
+                assert client.execute_command("SM.MUTATE", key, target, "why") == b"OK"
+        client.execute_command("DEBUG", "DIGEST")
+        client.execute_command("SAVE")
+    server.check()
+
+
+def machine_at(data, offset):
+    """The key of the machine whose bytes an offset of an RDB file is in."""
+    for key in MACHINES:
+        start, end = value_span(data, key)
+        if start <= offset < end:
+            return key
+    return None
+
+
+# ---- RDB ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rdb(servers):
+    """A server that is down, its file, and what is in it."""
+    server = servers.start(RDB_CONFIG)
+    populate(server)
+    server.run("SAVE")
+    server.shutdown("NOSAVE")
+    file = server.folder / "dump.rdb"
+    return server, file, file.read_bytes()
+
+
+def test_an_rdb_cut_at_every_byte(rdb):
+    server, file, data = rdb
+    inside = [sum(value_span(data, key)) // 2 for key in MACHINES]
+    # The last eight bytes are the checksum's place, which nobody looks at here.
+    for end in sorted({*offsets(1, len(data) - 8), *inside}):
+        refuses(server, file, data[:end], machine_at(data, end))
+
+
+@pytest.mark.parametrize("damage", [0x01, 0x80, 0xFF])
+def test_an_rdb_damaged_in_a_machine(rdb, damage):
+    server, file, data = rdb
+    refused = 0
+    for key in MACHINES:
+        start, end = value_span(data, key)
+        for at in offsets(start, end):
+            file.write_bytes(data[:at] + bytes([data[at] ^ damage]) + data[at + 1 :])
+            up, log = try_start(server)
+            if up:
+                server.wait_ready()
+                is_sound(server)
+                server.kill()
+                continue
+            refused += 1
+            assert SAYS_WHY.search(log) or SERVERS_WORDS.search(log), log.decode(errors="replace")
+            # From here on the damaged length or opcode is the server's, which reads past it.
+            if at >= start + 3:
+                assert b"key '" + key.encode() in log, log.decode(errors="replace")
+    assert refused
+
+
+# ---- AOF ----------------------------------------------------------------------------------------------
+
+
+def aof_server(servers, *config):
+    # The server's default: the harness's panic would end it with a crash report of its own making.
+    lines = ["appendonly yes", "appendfsync always", "propagation-error-behavior ignore"]
+    return servers.start([*lines, *RDB_CONFIG, *config])
+
+
+@pytest.fixture
+def base(servers, request):
+    """A server that is down, the base file of its AOF, and what is in that."""
+    server = aof_server(servers, f"aof-use-rdb-preamble {request.param}")
+    populate(server)
+    server.run("BGREWRITEAOF")
+    done = lambda: not server.info("persistence")["aof_rewrite_in_progress"]
+    wait_until(done, "the rewrite")
+    server.run("SET", "later", "so that the base is not the last file")
+    server.kill()
+    file = next(file for file in aof_files(server) if ".base." in file.name)
+    return server, file, file.read_bytes()
+
+
+@pytest.mark.parametrize("base", ["yes"], indirect=True, ids=["preamble"])
+def test_an_aof_with_a_preamble_cut_at_every_byte(base):
+    server, file, data = base
+    inside = [sum(value_span(data, key)) // 2 for key in MACHINES]
+    for end in sorted({*offsets(1, len(data) - 8), *inside}):
+        refuses(server, file, data[:end], machine_at(data, end))
+
+
+@pytest.mark.parametrize("base", ["no"], indirect=True, ids=["plain"])
+def test_a_plain_aof_cut_at_every_byte(base):
+    server, file, data = base
+    # A file that ends with a command is a whole file to the server.
+    whole = {end for _, end in commands(data)}
+    for end in offsets(1, len(data)):
+        if end not in whole:
+            refuses(server, file, data[:end])
+
+
+@pytest.mark.parametrize("base", ["no"], indirect=True, ids=["plain"])
+def test_a_plain_aof_damaged_in_the_middle(servers, base):
+    """The server goes on after a command that fails, so the log has to say which key that was."""
+    server, file, data = base
+    # A command that has been done before is read by the rules of the old module if need be.
+    scratch = servers.start(["redisstate.compat edge"])
+    failed = 0
+    for at, key, step in damaged_steps(data):
+        file.write_bytes(data[:at] + bytes([data[at] ^ 0x01]) + data[at + 1 :])
+        up, log = try_start(server)
+        assert up, log.decode(errors="replace")
+        server.wait_ready()
+        if not takes_effect(scratch, key, step):
+            failed += 1
+            name = step[-1][0].encode()
+            assert b"key '%s': %s fails while the file is loaded: " % (key.encode(), name) in log, log
+        is_sound(server)
+        server.kill()
+    assert failed
+
+
+def damaged_steps(data):
+    """For offsets in what the commands say of machines: the key, and its commands with that damage."""
+    before, start = {}, 0
+    for args, end in commands(data):
+        key = args[1].decode()
+        if key in MACHINES:
+            steps = before.setdefault(key, [])
+            for number, arg in enumerate(args[2:], 2):
+                begin = data.index(arg, start) if arg else end
+                for at in offsets(begin, begin + len(arg)):
+                    damaged = bytearray(arg)
+                    damaged[at - begin] ^= 0x01
+                    now = [*args[:number], bytes(damaged), *args[number + 1 :]]
+                    yield at, key, [*steps, (now[0].decode(), *now[2:])]
+            steps.append((args[0].decode(), *args[2:]))
+        start = end
+
+
+def takes_effect(scratch, key, steps):
+    scratch.run("DEL", key)
+    *before, (name, *rest) = steps
+    for command, *arguments in before:
+        scratch.run(command, key, *arguments)
+    try:
+        return scratch.run(name, key, *rest) is not None
+    except redis.exceptions.ResponseError:
+        return False
+
+
+def test_the_last_aof_cut_at_every_byte(servers):
+    """With aof-load-truncated: every whole command is there. Without: the server refuses."""
+    server = aof_server(servers)
+    populate(server)
+    server.kill()
+    folder, kept = server.folder / "appendonlydir", server.folder / "kept"
+    shutil.copytree(folder, kept)
+    name = next(file.name for file in aof_files(server) if ".incr." in file.name)
+    data = (kept / name).read_bytes()
+    digests = digests_by_prefix(servers, data)
+    text = server.config_file.read_text()
+    for end in offsets(1, len(data)):
+        (folder / name).write_bytes(data[:end])
+        up, log = try_start(server)
+        assert up, log.decode(errors="replace")
+        server.wait_ready()
+        assert digest(server) == digests[sum(offset <= end for _, offset in commands(data))]
+        server.kill()
+        shutil.rmtree(folder)
+        shutil.copytree(kept, folder)
+    server.config_file.write_text(text + "aof-load-truncated no\n")
+    refuses(server, folder / name, data[:-1])
+
+
+def digests_by_prefix(servers, data):
+    """The digest after no command, the first, the first two, …"""
+    server = servers.start()
+    with server.client() as client:
+        out = [digest(server)]
+        for args, _ in commands(data):
+            client.execute_command(*args)
+            out.append(digest(server))
+    return out
+
+
+# ---- a full sync that is cut ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sync", ["yes", "no"], ids=["diskless", "disk"])
+@pytest.mark.parametrize("load", ["disabled", "on-empty-db", "swapdb"])
+def test_a_replica_fed_a_cut_stream_recovers(servers, sync, load):
+    """It tries again by itself, once a second, so a round is a second."""
+    primary = servers.start([f"repl-diskless-sync {sync}", *RDB_CONFIG])
+    populate(primary)
+    whole = bytes_of_a_full_sync(servers, primary)
+    # From the end, where the machines are, and in steps that are no multiple of anything.
+    cuts = list(range(whole - 9, 50, -1 if EVERY_BYTE else -(whole // 4)))
+    replica = servers.start([f"repl-diskless-load {load}"])
+    with CuttingProxy(primary.port, cuts) as proxy:
+        replica.run("REPLICAOF", "127.0.0.1", proxy.port)
+        up = lambda: replica.info("replication")["master_link_status"] == "up"
+        wait_until(up, "the replica to recover", 60 + 5 * len(cuts))
+        assert proxy.cuts_made() == len(cuts)
+        in_sync(primary, replica)
+        assert digest(replica) == digest(primary)
+        assert primary.run("SM.MUTATE", "order:1", "boo", "after") == b"OK"
+        in_sync(primary, replica)
+        assert replica.run("SM.GET", "order:1", "REASON") == b"after"
+    replica.check()
+
+
+def bytes_of_a_full_sync(servers, primary):
+    replica = servers.start()
+    with CuttingProxy(primary.port) as proxy:
+        replica.run("REPLICAOF", "127.0.0.1", proxy.port)
+        in_sync(primary, replica)
+        whole = proxy.counts[0]
+        replica.run("REPLICAOF", "NO", "ONE")
+    return whole
