@@ -1,0 +1,120 @@
+"""Over `maxmemory`, where nothing can be evicted: what needs memory is refused, what needs none goes on."""
+
+import pytest
+
+from documents import ORDER, order
+from harness import OK, bulk, digest, in_sync
+
+OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+GOES_ON = [
+    ("SM.MUTATE", "m", "boo"),
+    ("SM.MUTATE", "m", "boo", ""),
+    ("SM.MUTATE", "m", "boo", "", "FORCE"),
+    ("SM.RESET", "m"),
+    ("UNLINK", "m"),
+]
+REFUSED = [
+    ("SM.SET", "m", ORDER),
+    ("SM.SET", "new", ORDER),
+    ("SM.CREATE", "m"),
+    ("SM.CREATE", "new"),
+    ("SM.MUTATE", "m", "boo", "a reason"),
+    ("SM.MUTATE", "m", "boo", "a reason", "FORCE"),
+]
+READS = [("SM.GET", "m"), ("SM.GET", "m", "REASON"), ("SM.STATE", "m", "LIST"), ("SM.TEMPLATE",), ("SM.NEXT", "m")]
+
+
+@pytest.fixture
+def full(server):
+    server.run("SM.SET", "m", ORDER)
+    server.run("SM.MUTATE", "m", "blee", "before", "FORCE")
+    server.run("SM.RESET", "m")
+    server.run("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    server.run("CONFIG", "SET", "maxmemory", 1)
+    return server
+
+
+@pytest.mark.parametrize("command", REFUSED, ids=lambda c: " ".join(map(str, c))[:40])
+def test_refused(full, command):
+    before = digest(full)
+    with full.wire() as wire:
+        assert wire(*command) == OOM
+    assert digest(full) == before
+    full.run("CONFIG", "SET", "maxmemory", 0)
+    with full.wire() as wire:
+        assert wire(*command) == OK
+
+
+@pytest.mark.parametrize("command", GOES_ON, ids=lambda c: " ".join(map(str, c))[:40])
+def test_goes_on(full, command):
+    with full.wire() as wire:
+        assert wire(*command) in (OK, b":1\r\n")
+
+
+def test_reads_go_on(full):
+    with full.wire() as wire:
+        for command in READS:
+            assert not wire(*command).startswith(b"-"), command
+
+
+@pytest.mark.parametrize("mode", ["documented", "edge"])
+def test_by_moves_without_a_reason_the_memory_does_not_grow(full, mode):
+    full.run("CONFIG", "SET", "redisstate.compat", mode)
+    with full.client() as client:
+        usage = client.execute_command("MEMORY", "USAGE", "m")
+        for _ in range(200):
+            assert client.execute_command("SM.MUTATE", "m", "boo") == b"OK"
+            assert client.execute_command("SM.RESET", "m") == b"OK"
+        assert client.execute_command("MEMORY", "USAGE", "m") <= usage
+
+
+def test_a_refused_move_is_refused_before_it_is_looked_at(full):
+    """A reason that would be refused and a move that isn't allowed: an error, never a silent nil."""
+    with full.wire() as wire:
+        assert wire("SM.MUTATE", "m", "nowhere", "a reason") == OOM
+        assert wire("SM.MUTATE", "m", "nowhere") == b"$-1\r\n"
+
+
+def test_in_lua(full):
+    script = "return redis.pcall('SM.MUTATE', KEYS[1], 'boo', ARGV[1])"
+    with full.wire() as wire:
+        assert wire("EVAL", script, 1, "m", "a reason").startswith(b"-OOM ")
+        assert wire("EVAL", script, 1, "m", "") == OK
+
+
+def test_a_transaction_is_the_servers_to_refuse(full):
+    """A queue takes memory, so a full server queues nothing, and no part of it is done."""
+    before = digest(full)
+    with full.wire() as wire:
+        assert wire("MULTI") == OK
+        assert wire("SM.MUTATE", "m", "boo") in (OOM, b"+QUEUED\r\n")
+        assert wire("SM.SET", "m", ORDER) == OOM
+        assert wire("EXEC").startswith(b"-EXECABORT")
+    assert digest(full) == before
+
+
+def test_a_replica_that_is_full_still_follows(servers):
+    primary, replica = servers.pair([], ["maxmemory 1", "maxmemory-policy noeviction"])
+    with primary.client() as client:
+        for i in range(50):
+            assert client.execute_command("SM.SET", f"m:{i}", ORDER) == b"OK"
+            assert client.execute_command("SM.MUTATE", f"m:{i}", "boo", f"reason {i}") == b"OK"
+    in_sync(primary, replica)
+    assert digest(replica) == digest(primary)
+    assert replica.run("SM.GET", "m:7") == order("boo", "reason 7")
+
+
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_an_aof_is_loaded_by_a_server_that_is_full(servers, preamble):
+    server = servers.start(["appendonly yes", "appendfsync always", f"aof-use-rdb-preamble {preamble}"])
+    server.run("SM.SET", "m", ORDER)
+    server.run("SM.MUTATE", "m", "boo", "a reason")
+    before = digest(server)
+    server.kill()
+    with open(server.config_file, "a") as config:
+        config.write("maxmemory 1\nmaxmemory-policy noeviction\n")
+    server.start()
+    assert digest(server) == before
+    with server.wire() as wire:
+        assert wire("SM.GET", "m", "REASON") == bulk("a reason")
+        assert wire("SM.SET", "n", ORDER) == OOM

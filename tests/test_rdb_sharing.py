@@ -1,0 +1,318 @@
+"""An RDB file holds a definition once, and nothing else does: each way in which that could go wrong."""
+
+import resource
+
+import pytest
+
+from documents import ORDER, document
+from harness import digest, follow, in_sync, server_version, value_digests, wait_until
+from proxy import CuttingProxy
+from stored import RDB_CONFIG, record, with_expiries_past
+
+# The lowest two bits of a record (docs/format.md): where its definition is.
+ALONE, FIRST, EARLIER = 0, 1, 2
+
+
+def long_document(name, states=200):
+    return document({f"{name}{i}": [f"{name}{(i + 1) % states}"] for i in range(states)}, f"{name}0")
+
+
+DOCUMENTS = [long_document(name) for name in ("left", "right", "upper")]
+KEYS = [f"m:{i}" for i in range(60)]
+SIZE = sum(map(len, DOCUMENTS))
+
+
+def populate(server):
+    """Sixty machines of three definitions, a fifth of them in another database and some moved."""
+    with server.client() as client:
+        for i, key in enumerate(KEYS):
+            client.select(3 if i % 5 == 0 else 0)
+            name = ("left", "right", "upper")[i % 3]
+            client.execute_command("SM.SET", key, DOCUMENTS[i % 3])
+            if i % 2:
+                client.execute_command("SM.MUTATE", key, f"{name}1", f"reason {i}")
+
+
+def form(data, key):
+    return record(data, key)[0] & 0b11
+
+
+def open_on_another(servers, data, **kwargs):
+    other = servers.prepare(RDB_CONFIG, **kwargs)
+    (other.folder / "dump.rdb").write_bytes(data)
+    return other.start()
+
+
+def saved(server):
+    server.run("SAVE")
+    return (server.folder / "dump.rdb").read_bytes()
+
+
+def bgsaved(server):
+    with server.client() as client:
+        client.execute_command("BGSAVE")
+        wait_until(lambda: not client.info("persistence")["rdb_bgsave_in_progress"], "BGSAVE", 60)
+        assert client.info("persistence")["rdb_last_bgsave_status"] == "ok"
+    return (server.folder / "dump.rdb").read_bytes()
+
+
+def restores_elsewhere(server, other, keys=("m:1", "m:2", "m:4")):
+    """DUMP of these keys says all there is to say, and says it again."""
+    for key in keys:
+        dump = server.run("DUMP", key)
+        other.run("RESTORE", key, 0, dump, "REPLACE")
+        assert other.run("SM.GET", key) == server.run("SM.GET", key)
+        assert dump == server.run("DUMP", key)
+
+
+@pytest.fixture
+def filled(servers):
+    server = servers.start(RDB_CONFIG)
+    populate(server)
+    return server
+
+
+# ---- once a file ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("save", [saved, bgsaved])
+def test_a_file_holds_each_definition_once(servers, filled, save):
+    data = save(filled)
+    assert len(data) < SIZE + 60 * len(KEYS)
+    forms = [form(data, key) for key in KEYS]
+    assert (forms.count(FIRST), forms.count(EARLIER)) == (3, len(KEYS) - 3)
+    assert digest(open_on_another(servers, data)) == digest(filled)
+
+
+def test_every_file_stands_alone(servers, filled):
+    """What is noted of one file is not relied on in the next, by whichever process wrote it."""
+    for save in (saved, saved, bgsaved, saved, bgsaved, bgsaved):
+        data = save(filled)
+        assert sorted(form(data, key) for key in KEYS)[:3] == [FIRST] * 3
+        assert digest(open_on_another(servers, data)) == digest(filled)
+
+
+def test_a_definition_that_came_back_between_two_files(servers, filled):
+    """Equal definitions that went and came are new ones to the next file."""
+    saved(filled)
+    filled.run("FLUSHALL")
+    populate(filled)
+    assert digest(open_on_another(servers, saved(filled))) == digest(filled)
+
+
+@pytest.mark.parametrize("diskless", ["yes", "no"], ids=["diskless", "disk"])
+def test_a_full_sync_sends_each_definition_once(servers, filled, diskless):
+    filled.run("CONFIG", "SET", "repl-diskless-sync", diskless)
+    for load in ("disabled", "swapdb"):
+        replica = servers.start([f"repl-diskless-load {load}"])
+        with CuttingProxy(filled.port) as proxy:
+            replica.run("REPLICAOF", "127.0.0.1", proxy.port)
+            in_sync(filled, replica)
+            assert digest(replica) == digest(filled)
+            assert SIZE / 2 < proxy.counts[0] < SIZE + 100 * len(KEYS)
+            restores_elsewhere(replica, servers.start())
+            replica.run("REPLICAOF", "NO", "ONE")
+
+
+def test_two_replicas_by_one_child(servers, filled):
+    filled.run("CONFIG", "SET", "repl-diskless-sync", "yes")
+    replicas = [servers.start() for _ in range(2)]
+    for replica in replicas:
+        replica.run("REPLICAOF", "127.0.0.1", filled.port)
+    for replica in replicas:
+        in_sync(filled, replica)
+        assert digest(replica) == digest(filled)
+
+
+# ---- DUMP is whole, whatever is being saved -----------------------------------------------------------
+
+
+def test_dump_after_a_file(servers, filled):
+    other = servers.start()
+    restores_elsewhere(filled, other)
+    for save in (saved, bgsaved):
+        save(filled)
+        restores_elsewhere(filled, other)
+    filled.run("DEBUG", "RELOAD")
+    restores_elsewhere(filled, other)
+
+
+def test_dump_and_migrate_while_a_child_saves(servers, filled):
+    other = servers.start()
+    filled.run("CONFIG", "SET", "rdb-key-save-delay", 100_000)
+    filled.run("BGSAVE")
+    restores_elsewhere(filled, other)
+    before = value_digests(filled, ["m:7", "m:8"])
+    assert filled.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", "m:7", "m:8") == b"OK"
+    assert value_digests(other, ["m:7", "m:8"]) == before
+    assert filled.info("persistence")["rdb_bgsave_in_progress"] == 1
+
+
+def test_dump_while_a_replica_is_fed(servers, filled):
+    filled.run("CONFIG", "SET", "repl-diskless-sync", "yes")
+    filled.run("CONFIG", "SET", "rdb-key-save-delay", 20_000)
+    replica, other = servers.start(), servers.start()
+    replica.run("REPLICAOF", "127.0.0.1", filled.port)
+    fed = lambda: filled.info("persistence")["rdb_bgsave_in_progress"]
+    wait_until(fed, "the child that feeds the replica")
+    restores_elsewhere(filled, other)
+    in_sync(filled, replica)
+    assert digest(replica) == digest(filled)
+
+
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_dump_after_an_aof_rewrite(servers, preamble):
+    server, other = servers.start(["appendonly yes", f"aof-use-rdb-preamble {preamble}"]), servers.start()
+    populate(server)
+    server.run("BGREWRITEAOF")
+    wait_until(lambda: not server.info("persistence")["aof_rewrite_in_progress"], "the rewrite")
+    restores_elsewhere(server, other)
+    before = digest(server)
+    server.restart("NOSAVE")
+    assert digest(server) == before
+    restores_elsewhere(server, other)
+
+
+# ---- a save that fails ------------------------------------------------------------------------------
+
+
+def limit_file_size(server, size):
+    """A write beyond `size` fails, as on a full disk; a child inherits that."""
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("part", [0, 0.1, 0.5, 0.9, 0.999])
+def test_a_save_that_fails_leaves_dump_whole(servers, filled, part):
+    before = digest(filled)
+    limit_file_size(filled, int(part * len(saved(filled))))
+    with pytest.raises(Exception):
+        filled.run("SAVE")
+    restores_elsewhere(filled, servers.start())
+    limit_file_size(filled, resource.RLIM_INFINITY)
+    assert digest(filled) == before
+    assert digest(open_on_another(servers, saved(filled))) == before
+
+
+def test_a_save_that_cannot_end(servers, filled):
+    # A folder under the name of the file: the last step, renaming, fails.
+    (filled.folder / "dump.rdb" / "full").mkdir(parents=True)
+    with pytest.raises(Exception):
+        filled.run("SAVE")
+    restores_elsewhere(filled, servers.start())
+
+
+def test_a_child_whose_save_fails_leaves_the_file_before(servers, filled):
+    good = saved(filled)
+    limit_file_size(filled, len(good) // 2)
+    filled.run("BGSAVE")
+    wait_until(lambda: not filled.info("persistence")["rdb_bgsave_in_progress"], "BGSAVE", 60)
+    assert filled.info("persistence")["rdb_last_bgsave_status"] == "err"
+    assert (filled.folder / "dump.rdb").read_bytes() == good
+    restores_elsewhere(filled, servers.start())
+
+
+def test_a_reload_that_fails_leaves_restore_as_it_was(servers, filled):
+    """After a load that broke off, a record that refers to a file is nobody's."""
+    dump = filled.run("DUMP", "m:1")
+    replica = servers.start(["repl-diskless-load on-empty-db"])
+    filled.run("CONFIG", "SET", "repl-diskless-sync", "yes")
+    with CuttingProxy(filled.port, [SIZE]) as proxy:
+        replica.run("REPLICAOF", "127.0.0.1", proxy.port)
+        wait_until(proxy.cuts_made, "the full sync to be cut")
+        replica.run("REPLICAOF", "NO", "ONE")
+    wait_until(lambda: not replica.info("persistence")["loading"], "the load to end")
+    replica.run("FLUSHALL")
+    replica.run("RESTORE", "m:1", 0, dump)
+    assert replica.run("SM.GET", "m:1") == filled.run("SM.GET", "m:1")
+    assert digest(open_on_another(servers, saved(replica))) == digest(replica)
+
+
+# ---- expired while loading ----------------------------------------------------------------------------
+
+
+def test_the_first_key_expired_while_loading(servers, filled):
+    """The machine that carried the definition is dropped; those that refer to it need it still."""
+    with filled.client() as client:
+        for key in KEYS:
+            client.pexpireat(key, 33177117420000)
+    data = saved(filled)
+    carriers = [key for key in KEYS if form(data, key) == FIRST and filled.run("EXISTS", key)]
+    assert carriers
+    other = open_on_another(servers, with_expiries_past(data, carriers))
+    for key in KEYS:
+        assert other.run("SM.GET", key) == (None if key in carriers else filled.run("SM.GET", key))
+    section = other.info("redisstate")
+    assert section["redisstate_definitions"] == 3
+    assert section["redisstate_machines"] == len(KEYS) - len(carriers)
+
+
+def test_a_file_of_which_all_is_expired_keeps_nothing(servers):
+    server = servers.start(RDB_CONFIG)
+    for key in KEYS:
+        server.run("SM.SET", key, DOCUMENTS[0])
+        server.run("PEXPIREAT", key, 33177117420000)
+    other = open_on_another(servers, with_expiries_past(saved(server), KEYS))
+    assert other.run("DBSIZE") == 0
+    section = other.info("redisstate")
+    assert (section["redisstate_definitions"], section["redisstate_machines"]) == (0, 0)
+
+
+# ---- without the module -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("save", [saved, bgsaved])
+def test_a_file_without_machines_opens_without_the_module(servers, save):
+    """On every server: nothing is kept aside, so nothing marks the file as needing the module."""
+    server = servers.start(RDB_CONFIG)
+    server.run("SM.SET", "m", ORDER)
+    server.run("DEL", "m")
+    server.run("SET", "string", "value")
+    plain = open_on_another(servers, save(server), module=None)
+    assert plain.run("GET", "string") == b"value"
+
+
+def test_a_replica_without_the_module_follows_while_there_are_no_machines(servers):
+    primary, plain = servers.start(), servers.start(module=None)
+    primary.run("SET", "string", "value")
+    follow(plain, primary)
+    assert plain.run("GET", "string") == b"value"
+
+
+# ---- slot migration -----------------------------------------------------------------------------------
+
+
+def test_migrate_after_a_save_that_failed(servers, filled):
+    limit_file_size(filled, SIZE // 8)
+    with pytest.raises(Exception):
+        filled.run("SAVE")
+    other = servers.start()
+    keys = [key for key in KEYS if filled.run("EXISTS", key)]
+    before = value_digests(filled, keys)
+    assert filled.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys) == b"OK"
+    assert value_digests(other, keys) == before
+
+
+def test_atomic_slot_migration_after_and_before_files(servers):
+    """Valkey's: a child sends the slot, by DUMP or by commands; files are written around it."""
+    name, version = server_version()
+    if name != "valkey" or version < (9, 0, 0):
+        pytest.skip("CLUSTER MIGRATESLOTS is in Valkey 9 and up")
+    home, other = servers.cluster(2)
+    slot = home.run("CLUSTER", "KEYSLOT", "{k}")
+    keys = [f"{{k}}:{i}" for i in range(30)]
+    if slot >= 8192:
+        home, other = other, home
+    for i, key in enumerate(keys):
+        home.run("SM.SET", key, DOCUMENTS[i % 3])
+        home.run("SM.MUTATE", key, ("left1", "right1", "upper1")[i % 3], f"reason {i}")
+    before = value_digests(home, keys)
+    for source, target in ((home, other), (other, home)):
+        source.run("SAVE")
+        node = target.run("CLUSTER", "MYID")
+        source.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", node)
+        gone = lambda: not source.run("CLUSTER", "COUNTKEYSINSLOT", slot)
+        arrived = lambda: target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == len(keys)
+        wait_until(lambda: arrived() and gone(), "the slot to move", 60)
+        assert value_digests(target, keys) == before
+        target.run("DEBUG", "RELOAD")
+        assert value_digests(target, keys) == before
