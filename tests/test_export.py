@@ -1,0 +1,238 @@
+"""SM.EXPORT: Graphviz and Mermaid themselves read the diagrams, and find in them what the machine has."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as xml
+
+import pytest
+
+import nodejs
+from documents import ORDER
+from harness import ROOT, SLOWDOWN
+from model import Machine
+from test_corpus import FILES, load
+from test_lint import in_order
+
+GALLERY = sorted(ROOT.glob("docs/gallery/*.json"))
+graphviz = pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
+
+# Names that are, or look like, something else to one of the two languages, to HTML or to Markdown.
+HOSTILE = [
+    "", " ", "  a  b  ", "\0", "\n", "a\r\nb", "\t", "\x1b[31m", "\x7f", "\x80\x9f", "\u2028\u2029",
+    '"', "'", "`a`", "\\", '\\"', "\\N", "\\G\\n\\l\\r", "a\\", '"];evil[label="', '" as s1\nx --> y',
+    "&", "&lt;", "&amp;#10;", "&#34;", "#34;", "#lt;", "#", ";", "a;b", "<b>a</b>", "<script>alert(1)</script>",
+    "<<fork>>", "<>", "]]>", "<!-- a -->", "%%a", "%%{init: {}}%%", "---", "--", "-->", "->", ":", ":::a",
+    "::", "{", "}", "[*]", "[[fork]]", "(a)", "|", "/", "//a", "=", "+", "$$a$$", "@", "~", "^", ",",
+    "_a_", "__proto__", "__a__", "*a*", "**a**", "~~a~~", "# a", "- a", "1. a", "+ a", "> a", "[a](b)", "![a](b)",
+    "a_b", "a-b", "a.b", "a__b", "_", "-", ".", "www.example.com", "https://example.com", "fa:fa-car",
+    "s0", "s1", "start", "end", "state", "note", "class", "classDef", "style a fill:#f00;", "direction LR", "a DIRECTION\u3000tb", "redirection  RL",
+    "graph", "digraph", "node", "subgraph", "strict", "constructor", "toString", "accTitle: a", "click",
+    "ﬂ°°65¶ß", "¶ß", "ﬂ°", "Straße", "é", "e\u0301", "中文", "🚀", "👩\u200d🚀", "שלום", "\u202ea", "\ufeffa",
+    "\ufffe\uffff", "\ud7ff\ue000", "\ufdd0", "\U0010ffff", "\xa0", "\u3000", "x" * 20_000, '"' * 5000,
+]  # fmt: skip
+
+
+def ring(names):
+    """A machine that goes round these states, with a way out of each."""
+    following = names[1:] + names[:1]
+    return Machine({name: [after, "the end"] for name, after in zip(names, following)}, names[0])
+
+
+def shown(name):
+    """A name as a diagram shows it: control characters by their pictures, what can't be shown as �."""
+    pictures = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
+    unseen = [*range(0x80, 0xA0), 0x2028, 0x2029, 0xFFFE, 0xFFFF]
+    cut = name[:1000] + "…" * (len(name) > 1000)
+    return cut.translate(pictures | dict.fromkeys(unseen, 0xFFFD)) or "(empty)"
+
+
+def spaces_joined(text):
+    """As HTML and SVG show it: any white space is one space, and none at the ends."""
+    return " ".join(text.split())
+
+
+def states(model):
+    """The states in the order of their IDs."""
+    foreign = [] if model.current in in_order(model.map, model.initial) else [model.current]
+    return in_order(model.map, model.initial) + foreign
+
+
+def transitions(model):
+    """Pairs of IDs, each once, in document order."""
+    ids = {name: f"s{at}" for at, name in enumerate(states(model))}
+    return [(ids[source], ids[to]) for source, row in model.map.items() for to in dict.fromkeys(row)]
+
+
+def terminal(model):
+    return {f"s{at}" for at, name in enumerate(states(model)) if not model.map.get(name)}
+
+
+def id_of(model, state):
+    return f"s{states(model).index(state)}"
+
+
+def export(client, model, language):
+    assert client.execute_command("SM.SET", "m", model.document()) == b"OK"
+    return client.execute_command("SM.EXPORT", "m", language).decode()
+
+
+def machines(paths, read):
+    return [pytest.param(path, read, id=path.stem) for path in paths]
+
+
+def from_gallery(path):
+    return Machine.of(path.read_text())
+
+
+# ---- Graphviz -----------------------------------------------------------------------------------
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(text, model):
+    """The drawing of a text. Large machines get a layout that is quick; it reads the same language."""
+    quick = ["-Ktwopi"] if sum(map(len, model.map.values())) > 200 else []
+    command = ["dot", *quick, "-Tsvg"]
+    done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=120 * SLOWDOWN)
+    assert done.returncode == 0 and not done.stderr, done.stderr.decode()
+    return xml.fromstring(done.stdout)
+
+
+def parts(svg, kind):
+    """{title: part} of every node or edge."""
+    return {g.find(f"{SVG}title").text: g for g in svg.iter(f"{SVG}g") if g.get("class") == kind}
+
+
+def check_drawing(client, model):
+    svg = drawn(export(client, model, "DOT"), model)
+    nodes, edges = parts(svg, "node"), parts(svg, "edge")
+    labels = {f"s{at}": spaces_joined(shown(name)) for at, name in enumerate(states(model))}
+    assert set(nodes) == {"start", *labels}
+    assert {node: text_of(nodes[node]) for node in labels} == labels
+    start = ("start", id_of(model, model.initial))
+    assert set(edges) == {"->".join(pair) for pair in [start, *transitions(model)]}
+    assert {node for node in labels if outlines(nodes[node]) == 2} == terminal(model)
+    assert [node for node in labels if "#ffcc33" in fills(nodes[node])] == [id_of(model, model.current)]
+
+
+def text_of(node):
+    return spaces_joined("".join(text.text or "" for text in node.iter(f"{SVG}text")))
+
+
+def outlines(node):
+    return sum(1 for path in node.iter(f"{SVG}path"))
+
+
+def fills(node):
+    return [path.get("fill") for path in node.iter(f"{SVG}path")]
+
+
+@graphviz
+@pytest.mark.parametrize(("path", "read"), machines(GALLERY, from_gallery) + machines(FILES, load))
+def test_graphviz_draws_the_machine(db, path, read):
+    check_drawing(db, read(path))
+
+
+@graphviz
+@pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:30])
+def test_graphviz_takes_any_name(db, name):
+    check_drawing(db, Machine({name: [name, "b"]}, name))
+    check_drawing(db, Machine({"a": [name]}, "a", name))
+
+
+@graphviz
+def test_graphviz_takes_them_all_at_once(db):
+    check_drawing(db, ring(HOSTILE))
+
+
+@graphviz
+@pytest.mark.parametrize("current", ["bar", "boo", "blee", "elsewhere"])
+def test_graphviz_shows_the_current_state(db, current):
+    check_drawing(db, Machine(json.loads(ORDER)["map"], "bar", current))
+
+
+# ---- Mermaid ------------------------------------------------------------------------------------
+
+READER = ROOT / "tests/clients/mermaid.mjs"
+
+
+def read_by_mermaid(texts, folder, *how):
+    file = folder / "diagrams.json"
+    file.write_text(json.dumps(texts))
+    return json.loads(nodejs.node(READER.read_text(), file, *how))
+
+
+def check_diagram(model, found):
+    assert "error" not in found, found["error"]
+    ends = [(state, "root_end") for state in sorted(terminal(model))]
+    start = [("root_start", id_of(model, model.initial))]
+    expected = sorted(start + transitions(model) + ends)
+    assert sorted(map(tuple, found["transitions"])) == expected
+    with_class = [state for state, classes in found["classes"].items() if classes]
+    assert with_class == [id_of(model, model.current)]
+    assert found["classes"][with_class[0]] == ["current"]
+
+
+def check_labels(model, found):
+    """What the finished drawing shows is the name, and text alone."""
+    labels = {re.search(r"-state-(s\d+)-", key)[1]: label for key, label in found["labels"].items() if label}
+    for at, name in enumerate(states(model)):
+        label = labels[f"s{at}"].removeprefix("<p>").removesuffix("</p>")
+        assert "<" not in label, name
+        assert spaces_joined(html.unescape(label)) == spaces_joined(shown(name))
+
+
+def test_mermaid_reads_every_machine(db, tmp_path):
+    # Mermaid takes minutes for the largest ones.
+    small = [path for path in FILES if path.stat().st_size < 20_000]
+    models = [load(path) for path in small] + [from_gallery(path) for path in GALLERY]
+    models += [Machine(json.loads(ORDER)["map"], "bar", state) for state in ("boo", "blee", "elsewhere")]
+    found = read_by_mermaid([export(db, model, "MERMAID") for model in models], tmp_path)
+    for model, diagram in zip(models, found, strict=True):
+        check_diagram(model, diagram)
+
+
+def test_mermaid_shows_any_name_as_it_is(db, tmp_path):
+    # But white space alone, which a browser shows as nothing, and what Mermaid itself writes for an
+    # entity: it takes that for one wherever it meets it, escaped or not, and shows the character.
+    shows = [name for name in HOSTILE if name.strip() and not {*name} & {*"ﬂ¶"}]
+    models = [ring(shows[at : at + 25]) for at in range(0, len(shows), 25)]
+    models += [from_gallery(path) for path in GALLERY]
+    found = read_by_mermaid([export(db, model, "MERMAID") for model in models], tmp_path, "render")
+    for model, diagram in zip(models, found, strict=True):
+        check_diagram(model, diagram)
+        check_labels(model, diagram)
+
+
+def test_mermaid_takes_them_all_at_once(db, tmp_path):
+    model = ring(HOSTILE)
+    (found,) = read_by_mermaid([export(db, model, "MERMAID")], tmp_path)
+    check_diagram(model, found)
+
+
+# ---- the text -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", ["MERMAID", "DOT"])
+def test_it_is_one_line_a_statement_of_plain_characters(db, language):
+    """No name breaks out of its line, whoever reads the text."""
+    model = ring(HOSTILE)
+    lines = export(db, model, language).split("\n")
+    assert not re.search(r"[\0-\x1f\x7f-\x9f\u2028\u2029]", "".join(lines))
+    beside_states_and_transitions = {"MERMAID": 5, "DOT": 7}[language]
+    ends = len(terminal(model)) if language == "MERMAID" else 0
+    expected = len(states(model)) + len(transitions(model)) + ends + beside_states_and_transitions
+    assert len(lines) == expected
+
+
+@pytest.mark.parametrize("language", ["MERMAID", "DOT"])
+def test_it_follows_the_machine_and_names_the_language_in_any_case(db, language):
+    at_first = export(db, Machine.of(ORDER), language)
+    db.execute_command("SM.MUTATE", "m", "boo")
+    later = db.execute_command("SM.EXPORT", "m", language.lower()).decode()
+    assert later != at_first
+    db.execute_command("SM.RESET", "m")
+    assert db.execute_command("SM.EXPORT", "m", language).decode() == at_first
