@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
-use redis_state_core::{Dialect, Limits};
+use redis_state_core::{Dialect, Limits, MAX_DOCUMENT_BYTES, MAX_REASON_BYTES, MAX_STATES};
 
 use crate::server::config as server;
 use crate::server::context::{Args, Context, Str};
@@ -36,12 +36,12 @@ pub struct Choice {
 }
 
 impl Number {
-    const fn new(name: &'static CStr, default: usize, max: i64, is_memory: bool) -> Self {
+    const fn new(name: &'static CStr, default: usize, max: usize, is_memory: bool) -> Self {
         Self {
             name,
             value: AtomicI64::new(default as i64),
             min: 1,
-            max,
+            max: max as i64,
             is_memory,
         }
     }
@@ -59,10 +59,10 @@ static COMPAT: Choice = Choice {
 static DOCUMENT_BYTES: Number = Number::new(
     c"max-document-bytes",
     Limits::DEFAULT.document_bytes,
-    1 << 30,
+    MAX_DOCUMENT_BYTES,
     true,
 );
-static STATES: Number = Number::new(c"max-states", Limits::DEFAULT.states, 1 << 24, false);
+static STATES: Number = Number::new(c"max-states", Limits::DEFAULT.states, MAX_STATES, false);
 static TRANSITIONS: Number = Number::new(
     c"max-transitions",
     Limits::DEFAULT.transitions,
@@ -72,7 +72,7 @@ static TRANSITIONS: Number = Number::new(
 static REASON_BYTES: Number = Number::new(
     c"max-reason-bytes",
     Limits::DEFAULT.reason_bytes,
-    1 << 29,
+    MAX_REASON_BYTES,
     true,
 );
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Machine};
 
-use crate::server::io::{Digest, Io};
+use crate::server::context::{Context, Str};
+use crate::server::io::{Digest, Io, shown};
 use crate::server::log;
 use crate::server::module::FileEvent;
 use crate::stats;
@@ -58,11 +59,11 @@ pub fn leave_file() -> bool {
 /// Says that a command of an append-only file has no effect: the server goes on without it, and its
 /// own log has no key.
 #[cold]
-pub fn log_failed_replay(command: &str, key: Option<&[u8]>, why: &str) {
-    if READER.with_borrow(FileReader::is_open) {
-        let key = key.unwrap_or_default().escape_ascii();
+pub fn log_failed_replay(context: Context<'_>, command: &str, key: Option<Str<'_>>, why: &str) {
+    if context.is_replayed() {
+        let key = shown(key.map(Str::bytes).unwrap_or_default());
         log::warning(&format!(
-            "redisstate: key '{key}': {command} fails while the file is loaded: {why}"
+            "redisstate: key {key}: {command} fails while the file is loaded: {why}"
         ));
     }
 }
@@ -149,7 +150,7 @@ pub fn free_effort(machine: &Machine) -> usize {
     if Arc::strong_count(definition) > 1 {
         return 1;
     }
-    // The server frees in the background from 64 on: a definition of a quarter of a megabyte.
+    // The server frees in the background above 64: a definition of a quarter of a megabyte.
     1 + definition.archive().len() / 4096
 }
 

@@ -24,9 +24,11 @@ fn load(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
     server::module::set_options(context);
     config::register(context, args)?;
     server::datatype::register(context)?;
-    server::module::subscribe(context)?;
     commands::register(context)?;
     server::info::register(context)?;
+    // Last, as nothing may fail after it: Redis 7.0 goes on sending events to a module that failed
+    // to load, and crashes at the next save.
+    server::module::subscribe(context)?;
     server::log::notice("redisstate: loaded");
     Ok(())
 }

@@ -15,8 +15,8 @@ impl Command for Create {
         let [_, name] = args.exactly().ok_or(CommandError::WrongArity)?;
         let mut key = context.open_for_writing(name);
         key.check_type()?;
-        context.replicate_verbatim();
         key.put(INTERNER.blank());
+        context.replicate_verbatim();
         context.signal_modified(name);
         drop(key);
         context.notify(c"sm.create", name);

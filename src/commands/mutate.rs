@@ -27,13 +27,13 @@ impl Command for Mutate {
             .transpose()?;
         let mut key = context.open(name);
         let Some(machine) = key.machine()? else {
-            log_failed_replay(Self::NAME, Some(name.bytes()), "there is no such key");
+            log_failed_replay(context, Self::NAME, Some(name), "there is no such key");
             context.reply_null();
             return Ok(());
         };
         let dialect = dialect_for(context);
         let Some(state) = machine.target(target.bytes(), force, dialect) else {
-            log_failed_replay(Self::NAME, Some(name.bytes()), "there is no such move");
+            log_failed_replay(context, Self::NAME, Some(name), "there is no such move");
             return refuse(context, dialect);
         };
         match dialect {

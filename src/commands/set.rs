@@ -29,13 +29,12 @@ impl Command for Set {
             &stats::DOCUMENTS_PARSED
         });
         // Another server must read the document as this one did, whatever its configuration.
-        if read.documented {
-            context.replicate_verbatim();
-        } else {
-            let document = read.machine.to_json(Dialect::Documented);
-            context.replicate(c"SM.SET", name, &[&document]);
-        }
+        let rewritten = (!read.documented).then(|| read.machine.to_json(Dialect::Documented));
         key.put(read.machine);
+        match rewritten {
+            None => context.replicate_verbatim(),
+            Some(document) => context.replicate(c"SM.SET", name, &[&document]),
+        }
         context.signal_modified(name);
         drop(key);
         context.notify(c"sm.set", name);

@@ -160,9 +160,19 @@ impl<'a> Context<'a> {
         self.has_flag(raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING)
     }
 
-    /// Whether the server is over `maxmemory`.
+    /// Whether this command is replayed from an append-only file at this moment.
+    #[cold]
+    pub fn is_replayed(self) -> bool {
+        self.has_flag(raw::REDISMODULE_CTX_FLAGS_LOADING)
+    }
+
+    /// Whether the server is over `maxmemory` and neither makes room by eviction nor has let this
+    /// command in as part of a transaction or a script, which are refused before they begin.
     pub fn is_out_of_memory(self) -> bool {
-        self.has_flag(raw::REDISMODULE_CTX_FLAGS_OOM)
+        let admitted = raw::REDISMODULE_CTX_FLAGS_EVICT
+            | raw::REDISMODULE_CTX_FLAGS_MULTI
+            | raw::REDISMODULE_CTX_FLAGS_LUA;
+        self.has_flag(raw::REDISMODULE_CTX_FLAGS_OOM) && !self.has_flag(admitted)
     }
 
     fn has_flag(self, flags: u32) -> bool {
@@ -175,9 +185,13 @@ impl<'a> Context<'a> {
 impl<'a> Args<'a> {
     /// # Safety
     ///
-    /// `argv` points to `argc` strings that live for `'a`.
+    /// `argv` is null or points to `argc` strings that live for `'a`.
     pub(super) unsafe fn new(argv: *mut *mut raw::RedisModuleString, argc: i32) -> Self {
         let count = usize::try_from(argc).unwrap_or(0);
+        // A module that is loaded without arguments gets no list at all.
+        if argv.is_null() || count == 0 {
+            return Self(&[]);
+        }
         // SAFETY: as the caller promises; `Str` is a transparent wrapper.
         Self(unsafe { std::slice::from_raw_parts(argv.cast(), count) })
     }

@@ -55,13 +55,15 @@ impl Io<'_> {
         };
     }
 
-    /// Writes a command on this key to the append-only file.
+    /// Writes a command on this key to the append-only file, with one or three more arguments.
+    ///
+    /// # Panics
+    ///
+    /// If the key has no name, which does not happen: left out, the key would be lost.
     pub fn emit(&mut self, command: &CStr, rest: &[&[u8]]) {
-        let Some(key) = self.key() else {
-            return;
-        };
-        // SAFETY: by invariant 1; `s` is a string, each `b` bytes with a length; two to four
-        // arguments are all that this module writes.
+        #[expect(clippy::expect_used, reason = "the guard gives this save up")]
+        let key = self.key().expect("a key in an append-only file has a name");
+        // SAFETY: by invariant 1; `s` is a string, each `b` bytes with a length.
         unsafe {
             let bytes = |at: usize| {
                 rest.get(at)
@@ -105,7 +107,7 @@ impl Io<'_> {
             let start = api!(RedisModule_StringPtrLen(key, &raw mut length));
             std::slice::from_raw_parts(start.cast::<u8>(), length)
         };
-        format!("'{}'", bytes.escape_ascii())
+        shown(bytes)
     }
 
     fn has_failed(&self) -> bool {
@@ -118,6 +120,15 @@ impl Io<'_> {
         // name say mutable; none changes it.
         let key = unsafe { api!(RedisModule_GetKeyNameFromIO(self.raw)) };
         (!key.is_null()).then_some(key.cast_mut())
+    }
+}
+
+/// A key as a log line shows it: its beginning, in printable characters.
+pub fn shown(key: &[u8]) -> String {
+    const SHOWN: usize = 128;
+    match key.get(..SHOWN) {
+        Some(start) if key.len() > SHOWN => format!("'{}...'", start.escape_ascii()),
+        _ => format!("'{}'", key.escape_ascii()),
     }
 }
 

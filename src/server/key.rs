@@ -1,6 +1,7 @@
 //! An open key.
 
 use std::ffi::c_void;
+use std::marker::PhantomData;
 use std::ptr;
 
 use redis_module::raw;
@@ -22,10 +23,10 @@ const EMPTY: i32 = raw::REDISMODULE_KEYTYPE_EMPTY as i32;
 ///
 /// 1. The handle is null or open.
 /// 2. A value of this module's type is a `Machine` that came from `Box::into_raw`; the server
-///    runs one command at a time and this handle is the only one for the key in it.
+///    runs one command at a time, and a command opens a key once.
 pub struct Key<'a> {
-    context: Context<'a>,
     raw: *mut raw::RedisModuleKey,
+    call: PhantomData<&'a ()>,
 }
 
 impl<'a> Context<'a> {
@@ -52,7 +53,10 @@ impl<'a> Context<'a> {
                 mode.cast_signed()
             ))
         };
-        Key { context: self, raw }
+        Key {
+            raw,
+            call: PhantomData,
+        }
     }
 }
 
@@ -107,7 +111,6 @@ impl Key<'_> {
 impl Drop for Key<'_> {
     #[inline]
     fn drop(&mut self) {
-        let _ = self.context;
         if !self.raw.is_null() {
             // SAFETY: by invariant 1, and not used after.
             unsafe { api!(RedisModule_CloseKey(self.raw)) };

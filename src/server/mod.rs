@@ -2,7 +2,8 @@
 //!
 //! Two rules hold everywhere in it:
 //!
-//! 1. Every entry from C goes through [`guard::guarded`]: a panic never unwinds into the server.
+//! 1. Every entry from C goes through [`guard::guarded`], but for the few that do nothing but read or
+//!    write a number: a panic never unwinds into the server.
 //! 2. Every pointer that the server hands to an entry is valid until that entry returns, as the
 //!    module API documents; the types here carry a lifetime that ends there.
 

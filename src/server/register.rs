@@ -9,9 +9,9 @@ use crate::commands::Command;
 use crate::datatype::log_failed_replay;
 use crate::errors::CommandError;
 use crate::server::OK;
-use crate::server::context::{Args, Context, Str};
+use crate::server::api;
+use crate::server::context::{Args, Context};
 use crate::server::guard::guarded;
-use crate::server::{api, module};
 
 /// A command as `commands.json` describes it.
 pub struct CommandSpec {
@@ -73,12 +73,22 @@ pub unsafe extern "C" fn entry<C: Command>(
         Some(Err(CommandError::WrongArity)) => context.reply_wrong_arity(),
         Some(Err(error)) => {
             let why = error.to_string();
-            log_failed_replay(C::NAME, args.get(1).map(Str::bytes), &why);
-            context.reply_error(&why);
+            fail(context, args, C::NAME, &why);
         }
-        None => context.reply_error(&CommandError::Bug(C::NAME).to_string()),
+        None => fail(
+            context,
+            args,
+            C::NAME,
+            &CommandError::Bug(C::NAME).to_string(),
+        ),
     }
     OK
+}
+
+#[cold]
+fn fail(context: Context<'_>, args: Args<'_>, command: &str, why: &str) {
+    log_failed_replay(context, command, args.get(1), why);
+    context.reply_error(why);
 }
 
 /// Registers the ACL category, before the commands that are in it.
@@ -121,18 +131,19 @@ pub fn register(context: Context<'_>, spec: &CommandSpec, entry: Entry) -> Resul
     Ok(())
 }
 
-/// Sets the categories; on servers without custom ones module commands have none at all.
+/// Sets the categories, with this module's own where the server has such. Servers without this call
+/// have no categories for the commands of modules.
 fn categorise(command: *mut raw::RedisModuleCommand, spec: &CommandSpec) {
-    let mut categories = spec.acl_categories.join(" ");
-    if module::has(c"RedisModule_AddACLCategory") {
-        categories.push(' ');
-        categories.push_str(&CATEGORY.to_string_lossy());
-    }
-    categories.push('\0');
-    // SAFETY: the command was just created; the text ends in NUL.
-    unsafe {
-        if let Some(set) = raw::RedisModule_SetCommandACLCategories {
-            set(command, categories.as_ptr().cast());
+    // SAFETY: reads a pointer that is set once, at load.
+    let Some(set) = (unsafe { raw::RedisModule_SetCommandACLCategories }) else {
+        return;
+    };
+    let own = CATEGORY.to_string_lossy();
+    let plain = spec.acl_categories.join(" ");
+    for categories in [format!("{plain} {own}\0"), format!("{plain}\0")] {
+        // SAFETY: the command was just created; the text ends in NUL.
+        if unsafe { set(command, categories.as_ptr().cast()) } == OK {
+            return;
         }
     }
 }

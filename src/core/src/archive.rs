@@ -15,6 +15,8 @@ use std::fmt;
 use rkyv::rend::unaligned::u32_ule;
 use rkyv::{Archive, Serialize};
 
+use crate::json;
+
 /// A state's index within its definition.
 pub type StateId = u32;
 
@@ -24,9 +26,9 @@ pub const MAX_STATES: usize = 1 << 24;
 /// Longest archive, in bytes: rkyv's offsets are 32-bit and signed.
 pub const MAX_BYTES: usize = 1 << 30;
 
-/// Longest document that a definition may stand for, in bytes. An archive holds each name once, its
-/// document every time: without a bound, a kilobyte from a forger would be answered with megabytes.
-/// The bound is that of the server's own strings.
+/// Longest document that a definition may stand for, in bytes: the server's own bound on strings. An
+/// archive holds each name once, its document every time, so without a bound a kilobyte from a
+/// forger would be answered with gigabytes.
 pub const MAX_DOCUMENT_BYTES: usize = 1 << 29;
 
 const MAGIC: [u8; 4] = *b"RSMA";
@@ -259,8 +261,8 @@ impl Parts {
             Kind::Names
         } else if !self.is_numbered_by_appearance() {
             Kind::Numbering
-        } else if self.named_bytes() > MAX_DOCUMENT_BYTES {
-            Kind::Document(self.named_bytes())
+        } else if self.document_bytes() > MAX_DOCUMENT_BYTES {
+            Kind::Document(self.document_bytes())
         } else {
             return Ok(());
         };
@@ -295,20 +297,18 @@ impl Parts {
         }
     }
 
-    /// The bytes of all names as often as a document has to say them.
-    fn named_bytes(&self) -> usize {
-        let keys = self
-            .row_ends
-            .len()
-            .checked_sub(1)
-            .map_or(0, |last| self.name_ends[last]);
-        let name = |state: StateId| self.name(state).len();
-        keys as usize
-            + self
-                .targets
-                .iter()
-                .map(|&target| name(target))
-                .sum::<usize>()
+    /// The length of the document in normal form, without a reason, in the state with the longest
+    /// name; give or take a few bytes.
+    pub(crate) fn document_bytes(&self) -> usize {
+        let quoted: Vec<usize> = self.iter_names().map(json::quoted_bytes).collect();
+        let of = |state: &StateId| quoted[*state as usize];
+        let keys = quoted
+            .iter()
+            .take(self.row_ends.len())
+            .map(|key| key + ":[],".len());
+        let targets = self.targets.iter().map(|target| of(target) + ",".len());
+        let longest = quoted.iter().max().copied().unwrap_or(0);
+        keys.sum::<usize>() + targets.sum::<usize>() + of(&self.initial) + longest
     }
 }
 
@@ -471,11 +471,21 @@ mod tests {
             targets: vec![0; targets as usize],
             initial: 0,
         };
-        assert_eq!(
-            refused(&parts(512)),
-            Kind::Document((512 << 20) + (1 << 20))
-        );
-        assert!(Bytes::decode(&encoded(&parts(511))).is_ok());
+        // Key, initial and current state, 509 targets: 512 quoted names and what is between them.
+        let quoted = (1 << 20) + 2;
+        assert_eq!(refused(&parts(509)), Kind::Document(512 * quoted + 4 + 509));
+        assert!(Bytes::decode(&encoded(&parts(508))).is_ok());
+    }
+
+    #[test]
+    fn escapes_count_in_the_document() {
+        let parts = Parts {
+            names: b"\0\n\"a".to_vec(),
+            name_ends: vec![4],
+            ..Parts::default()
+        };
+        // Once as the initial and once as the current state: "\u0000\n\"a".
+        assert_eq!(parts.document_bytes(), 2 * r#""\u0000\n\"a""#.len());
     }
 
     #[test]

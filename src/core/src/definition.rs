@@ -224,7 +224,10 @@ impl Definition {
     /// Keeps that part of the document, if four times the document is enough for it and all else.
     pub(crate) fn keep_text(&self, text: &[u8]) {
         let held = self.held() + self.home.source_bytes(self);
-        if held + text.len() <= AFFORDED * text.len() {
+        let affordable = held + text.len() <= AFFORDED * text.len();
+        // A text much longer than its archive says few names often. Those may come from a forger,
+        // and are written quickly anyway.
+        if affordable && text.len() <= AFFORDED * self.archive().len() {
             let _ = self.text.set(text.into());
         }
     }
@@ -301,7 +304,7 @@ fn index_edges(parts: &Parts) -> Probe {
 }
 
 impl Parts {
-    fn iter_names(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn iter_names(&self) -> impl Iterator<Item = &[u8]> {
         ranges(&self.name_ends).map(|range| &self.names[range])
     }
 
@@ -313,4 +316,34 @@ impl Parts {
 fn ranges(ends: &[u32]) -> impl Iterator<Item = Range<usize>> + '_ {
     let starts = std::iter::once(0).chain(ends.iter().map(|&end| end as usize));
     starts.zip(ends).map(|(start, &end)| start..end as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Dialect, Interner, Limits};
+
+    fn held_after_get(json: &str) -> (usize, usize) {
+        let interner = Interner::new();
+        let read = interner.read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
+        let machine = read.unwrap().machine;
+        let memory = || machine.definition().memory(|_, bytes| bytes);
+        let before = memory();
+        machine.read_json(Dialect::Documented, &mut Vec::new());
+        (before, memory())
+    }
+
+    #[test]
+    fn the_text_is_kept_once_asked_for() {
+        let (before, after) = held_after_get(r#"{"map":{"new":["paid"]},"initial":"new"}"#);
+        assert!(before < after && after < before + 64);
+    }
+
+    #[test]
+    fn a_text_that_dwarfs_its_archive_is_not_kept() {
+        let name = "x".repeat(10_000);
+        let row = vec![format!("\"{name}\""); 50].join(",");
+        let json = format!(r#"{{"map":{{"{name}":[{row}]}},"initial":"{name}"}}"#);
+        let (before, after) = held_after_get(&json);
+        assert_eq!(before, after);
+    }
 }

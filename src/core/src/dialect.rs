@@ -7,6 +7,7 @@ pub enum Dialect {
     #[default]
     Documented,
     /// As the published image of the old module really answers: unknown document fields are
-    /// ignored, and only a state with an entry of its own in the map can be moved to.
+    /// ignored, documents are written with `reason` always, and only a state with an entry of its
+    /// own in the map can be moved to.
     Edge,
 }

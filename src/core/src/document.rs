@@ -3,16 +3,23 @@
 use simd_json::tape::Node;
 use simd_json::{Buffers, INPUT_PADDING, StaticNode, Tape};
 
-use crate::archive::{MAX_STATES, Parts, StateId};
+use crate::archive::{MAX_DOCUMENT_BYTES, MAX_STATES, Parts, StateId};
 use crate::dialect::Dialect;
 use crate::error::{DocumentError, Fault, Place, Quoted};
 use crate::hash;
-use crate::limits::Limits;
+use crate::limits::{Limits, MAX_REASON_BYTES};
 use crate::probe::Probe;
 
 /// Nesting beyond which the JSON parser gives up. A machine needs three levels; some more, and an
 /// error can still name the place.
 const MAX_DEPTH: usize = 16;
+
+/// The longest escape of one byte: `\u0000`.
+const LONGEST_ESCAPE: usize = 6;
+
+/// Longest document of the old module that is read. Such come from outside without passing any
+/// limit, and the parser takes some twenty times their size while it reads.
+const MAX_LEGACY_BYTES: usize = 64 << 20;
 
 /// A document as read: parts that pass every check, and what belongs to the machine alone.
 #[derive(Debug)]
@@ -86,6 +93,9 @@ pub(crate) fn parse(
 /// Reads a document that the old module saved: unknown fields do not matter, and an empty `current`
 /// is meant literally where the empty name is a state.
 pub(crate) fn parse_legacy(json: &[u8]) -> Result<Document, DocumentError> {
+    if json.len() > MAX_LEGACY_BYTES {
+        return Err(DocumentError(Fault::Format("its document is over 64 MiB")));
+    }
     with_tape(json, |nodes| {
         let fields = Fields::of(nodes, Dialect::Edge)?;
         let mut document = build(&fields, None, &Limits::NONE)?;
@@ -313,6 +323,9 @@ fn build(
     limits: &Limits,
 ) -> Result<Document, DocumentError> {
     limits.allow_reason(fields.reason.len())?;
+    if fields.reason.len() > MAX_REASON_BYTES {
+        return Err(DocumentError(Fault::Format("its reason is over 64 MiB")));
+    }
     let mut builder = Builder::with_room_for(fields.keys);
     builder.add_keys(fields.map)?;
     let rows = fields.keys;
@@ -322,17 +335,30 @@ fn build(
     builder.parts.targets.reserve_exact(transitions);
     builder.parts.row_ends.reserve_exact(rows);
     builder.add_rows(fields.map)?;
-    builder.parts.initial = builder.state(fields.initial)?;
+    builder.parts.initial = builder.state(fields.initial);
     let own = fields.current.filter(|name| !name.is_empty());
     let current = match current.or(own) {
-        Some(name) => builder.state(name)?,
+        Some(name) => builder.state(name),
         None => builder.parts.initial,
     };
     limits.allow_states(builder.states.len())?;
     // A key has quotes, a colon, brackets and a comma around it, a target quotes and a comma; the
     // first counts as two nodes.
     let map_bytes = builder.named + 3 * fields.map.0.len();
-    let (parts, names) = builder.finish()?;
+    let nodes = fields.map.0.len();
+    if builder.states.len() > MAX_STATES {
+        return Err(DocumentError(Fault::Format(
+            "it has more than 16,777,216 states",
+        )));
+    }
+    let names_bound = 2 * LONGEST_ESCAPE * builder.named + 4 * nodes;
+    let (parts, names) = builder.finish();
+    // Counted only where it could matter.
+    if names_bound > MAX_DOCUMENT_BYTES && parts.document_bytes() > MAX_DOCUMENT_BYTES {
+        return Err(DocumentError(Fault::Format(
+            "in normal form it is over 512 MiB",
+        )));
+    }
     Ok(Document {
         parts,
         names,
@@ -376,7 +402,7 @@ impl<'i> Builder<'i> {
                 let what = format!("expected an array, found {}", Found(row.0.first()));
                 return Err(DocumentError::shape(Place::Row((*key).to_owned()), what));
             };
-            if self.state(key)? as usize != keys {
+            if self.state(key) as usize != keys {
                 let place = Place::Row((*key).to_owned());
                 return Err(DocumentError::shape(place, "key given twice"));
             }
@@ -395,48 +421,35 @@ impl<'i> Builder<'i> {
                     let what = format!("expected a string, found {}", Found(Some(target)));
                     return Err(DocumentError::shape(place, what));
                 };
-                let state = self.state(name)?;
+                let state = self.state(name);
                 self.parts.targets.push(state);
             }
             let end = self.parts.targets.len();
-            self.parts.row_ends.push(narrow(end)?);
+            self.parts.row_ends.push(narrow(end));
         }
         Ok(())
     }
 
     /// The state of that name, new or not.
     #[inline(always)]
-    fn state(&mut self, name: &'i str) -> Result<StateId, DocumentError> {
+    fn state(&mut self, name: &'i str) -> StateId {
         let hash = hash::of_bytes(name.as_bytes());
         self.named += name.len();
         let states = &self.states;
-        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_STATES")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the tape is shorter than that"
+        )]
         let new = states.len() as StateId;
         let same = |state: StateId| states[state as usize] == (hash, name);
         if let Some(known) = self.index.insert(hash, new, same) {
-            return Ok(known);
+            return known;
         }
-        self.add(hash, name)?;
-        Ok(new)
-    }
-
-    /// Adds a state that the index has already, unless it was full.
-    #[inline]
-    fn add(&mut self, hash: u64, name: &'i str) -> Result<(), DocumentError> {
         self.states.push((hash, name));
-        if self.states.len() <= self.index.room() {
-            return Ok(());
+        if self.states.len() > self.index.room() {
+            self.index = self.index_of(2 * self.states.len());
         }
-        self.grow()
-    }
-
-    #[cold]
-    fn grow(&mut self) -> Result<(), DocumentError> {
-        if self.states.len() > MAX_STATES {
-            return Err(DocumentError(Fault::Format("more than 16,777,216 states")));
-        }
-        self.index = self.index_of(2 * self.states.len());
-        Ok(())
+        new
     }
 
     fn index_of(&self, room: usize) -> Probe {
@@ -444,7 +457,7 @@ impl<'i> Builder<'i> {
     }
 
     /// The parts, names included, and the index of the names.
-    fn finish(mut self) -> Result<(Parts, Probe), DocumentError> {
+    fn finish(mut self) -> (Parts, Probe) {
         if self.index.room() > self.states.len() {
             self.index = self.index_of(self.states.len());
         }
@@ -460,15 +473,16 @@ impl<'i> Builder<'i> {
         parts.name_ends.reserve_exact(states.len());
         for (_, name) in &states {
             parts.names.extend_from_slice(name.as_bytes());
-            parts.name_ends.push(narrow(parts.names.len())?);
+            parts.name_ends.push(narrow(parts.names.len()));
         }
-        Ok((parts, index))
+        (parts, index)
     }
 }
 
-/// A length that the archive can hold.
-fn narrow(length: usize) -> Result<u32, DocumentError> {
-    u32::try_from(length).map_err(|_| DocumentError(Fault::Format("document is over 4 GB")))
+/// A length that is below the document's, which `with_tape` bounds.
+#[expect(clippy::cast_possible_truncation, reason = "documents are under 2 GB")]
+fn narrow(length: usize) -> u32 {
+    length as u32
 }
 
 fn name_at<'a>(names: &'a [u8], ends: &[u32], state: StateId) -> &'a [u8] {

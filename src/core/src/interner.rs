@@ -255,6 +255,7 @@ impl Shared {
         table.stats.definitions -= 1;
         table.stats.archive_bytes -= gone.archive().len();
         table.forget_source(gone);
+        table.shrink();
     }
 
     /// The machine of a document that was read before, by its bytes: the hash only finds the
@@ -350,10 +351,28 @@ fn is_affordable(definition: &Definition, source: usize, map_bytes: usize) -> bo
     all <= AFFORDED * source && source <= 2 * map_bytes + BLANKS
 }
 
+/// A table of so many entries is not worth shrinking.
+const SMALL: usize = 64;
+
 /// Around the map, and in small documents, some blanks are nothing to count.
 const BLANKS: usize = 1024;
 
 impl Table {
+    /// Gives memory back after many definitions have gone. Seldom, as tables then are half full.
+    fn shrink(&mut self) {
+        let Self {
+            definitions,
+            sources,
+            ..
+        } = self;
+        if definitions.capacity() > 4 * definitions.len().max(SMALL) {
+            definitions.shrink_to(2 * definitions.len(), |entry| entry.hash);
+        }
+        if sources.capacity() > 4 * sources.len().max(SMALL) {
+            sources.shrink_to(2 * sources.len(), |source| source.hash);
+        }
+    }
+
     fn candidates(&self, hash: u64) -> Vec<Arc<Definition>> {
         let same = self
             .definitions

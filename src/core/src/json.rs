@@ -18,6 +18,16 @@ pub(crate) fn need_escapes(names: &[u8]) -> bool {
     })
 }
 
+/// The length of a name as a string in a document.
+pub(crate) fn quoted_bytes(name: &[u8]) -> usize {
+    let escaped = |&byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    2 + name.iter().map(escaped).sum::<usize>()
+}
+
 /// Which reason to write.
 #[derive(Clone, Copy)]
 pub(crate) struct Reason<'a> {

@@ -35,13 +35,13 @@ mod machine;
 mod probe;
 mod record;
 
-pub use archive::{ArchiveError, StateId};
+pub use archive::{ArchiveError, MAX_DOCUMENT_BYTES, MAX_STATES, StateId};
 pub use definition::Definition;
 pub use dialect::Dialect;
 pub use error::{DocumentError, Limit};
 pub use export::Diagram;
 pub use interner::{Interner, InternerStats, Read};
-pub use limits::Limits;
+pub use limits::{Limits, MAX_REASON_BYTES};
 pub use lint::{Finding, Severity};
 pub use machine::{Extras, Machine};
 pub use record::{FileReader, FileWriter, RecordError};

@@ -2,6 +2,10 @@
 
 use crate::error::Limit;
 
+/// Longest reason, in bytes, whatever the limits say: written as JSON it is still a string that the
+/// server and the parser take.
+pub const MAX_REASON_BYTES: usize = 64 << 20;
+
 /// Upper bounds on new documents and reasons. They never bind what was stored or replicated
 /// before: a limit must not make one's own data unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

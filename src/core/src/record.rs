@@ -14,6 +14,7 @@ use unsigned_varint::{decode, encode};
 use crate::archive::{ArchiveError, StateId};
 use crate::definition::Definition;
 use crate::interner::Interner;
+use crate::limits::MAX_REASON_BYTES;
 use crate::machine::Machine;
 
 /// Where the definition is.
@@ -71,10 +72,7 @@ impl FileWriter {
         out.push(form | if reason.is_empty() { 0 } else { REASON });
         put(machine.state(), out);
         if !reason.is_empty() {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "an argument is at most 512 MB"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "at most MAX_REASON_BYTES")]
             put(reason.len() as u32, out);
             out.extend_from_slice(reason.as_bytes());
         }
@@ -223,6 +221,9 @@ fn take_text(bytes: &[u8]) -> Result<(&str, &[u8]), RecordError> {
         .ok_or(RecordError(Kind::Short))?;
     match std::str::from_utf8(text) {
         Ok("") | Err(_) => Err(RecordError(Kind::Reason)),
+        Ok(text) if text.len() > MAX_REASON_BYTES => {
+            Err(RecordError(Kind::ReasonLength(text.len())))
+        }
         Ok(text) => Ok((text, rest)),
     }
 }
@@ -237,6 +238,7 @@ enum Kind {
     Flags(u8),
     Varint,
     Reason,
+    ReasonLength(usize),
     State { state: StateId, states: usize },
     Number { number: u32, known: usize },
     NoFile,
@@ -251,6 +253,12 @@ impl fmt::Display for RecordError {
             Kind::Flags(got) => write!(f, "unknown record flags {got:#04x}"),
             Kind::Varint => write!(f, "damaged number in record"),
             Kind::Reason => write!(f, "reason is empty or not UTF-8"),
+            Kind::ReasonLength(got) => {
+                write!(
+                    f,
+                    "reason of {got} bytes, expected at most {MAX_REASON_BYTES}"
+                )
+            }
             Kind::State { state, states } => {
                 write!(
                     f,
