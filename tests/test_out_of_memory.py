@@ -75,11 +75,18 @@ def test_a_refused_move_is_refused_before_it_is_looked_at(full):
         assert wire("SM.MUTATE", "m", "nowhere") == b"$-1\r\n"
 
 
-def test_in_lua(full):
-    script = "return redis.pcall('SM.MUTATE', KEYS[1], 'boo', ARGV[1])"
+def test_a_script_is_not_broken_off_half_way(full):
+    """Whether a script may write is decided before it does; what it has begun it may finish."""
+    script = "redis.call('DEL', KEYS[2]) return redis.pcall('SM.MUTATE', KEYS[1], 'boo', ARGV[1])"
     with full.wire() as wire:
-        assert wire("EVAL", script, 1, "m", "a reason").startswith(b"-OOM ")
-        assert wire("EVAL", script, 1, "m", "") == OK
+        assert wire("EVAL", script, 2, "m", "other", "a reason") == OK
+
+
+def test_where_eviction_makes_room_a_reason_is_not_refused(full):
+    """Eviction may be under way: SM.SET and SET are let in then, and so is a reason."""
+    full.run("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    with full.wire() as wire:
+        assert wire("SM.MUTATE", "m", "boo", "a reason") == OK
 
 
 def test_a_transaction_is_the_servers_to_refuse(full):
