@@ -1,0 +1,166 @@
+"""A cluster of three, resharded and failed over under traffic: no move is lost, none wrongly refused.
+
+FAULT_ROUNDS stretches it: as many slots are moved to and fro.
+"""
+
+import os
+import threading
+
+import pytest
+
+from documents import document
+from harness import OK, Wire, array, bulk, server_version, wait_until
+
+ROUNDS = max(2, int(os.environ.get("FAULT_ROUNDS", "5")) // 10)
+RING = 1000
+MACHINE = document({f"s{i}": [f"s{(i + 1) % RING}"] for i in range(RING)}, "s0")
+KEYS = [f"{{k}}:{i}" for i in range(6)]
+
+
+class Mover(threading.Thread):
+    """Moves its machines round their rings, following the cluster's redirections by itself."""
+
+    def __init__(self, nodes, keys):
+        super().__init__(daemon=True)
+        self.wires = {node.port: Wire(node.port) for node in nodes}
+        self.at = nodes[0].port
+        self.moves = dict.fromkeys(keys, 0)
+        self.redirected = 0
+        self.stop = threading.Event()
+        self.problem = None
+
+    def run(self):
+        try:
+            while not self.stop.is_set():
+                for key in self.moves:
+                    number = self.moves[key] + 1
+                    reply = self.send("SM.MUTATE", key, f"s{number % RING}", f"move {number}")
+                    assert reply == OK, (key, number, reply)
+                    self.moves[key] = number
+        except Exception as problem:
+            self.problem = problem
+
+    def send(self, *command):
+        reply = self.wires[self.at](*command)
+        while reply.startswith((b"-MOVED ", b"-ASK ", b"-TRYAGAIN", b"-CLUSTERDOWN", b"-UNBLOCKED")):
+            self.redirected += 1
+            kind, *rest = reply.split()
+            port = int(rest[1].rsplit(b":", 1)[1]) if rest and kind in (b"-MOVED", b"-ASK") else self.at
+            if kind == b"-ASK":
+                assert self.wires[port]("ASKING") == OK
+            else:
+                self.at = port
+            reply = self.wires[port](*command)
+        return reply
+
+    def end(self):
+        self.stop.set()
+        self.join(60)
+        assert not self.is_alive() and self.problem is None, self.problem
+        for key, moves in self.moves.items():
+            assert self.send("SM.STATE", key) == array(f"s{moves % RING}"), (key, moves)
+            assert self.send("SM.GET", key, "REASON") == bulk(f"move {moves}" if moves else "")
+
+
+def node_id(node):
+    return node.run("CLUSTER", "MYID")
+
+
+def owner(nodes, slot):
+    return nodes[min(slot // (16384 // 3), 2)]
+
+
+def move_by_hand(nodes, slot, source, target):
+    """The steps of redis-cli --cluster reshard, a few keys at a time."""
+    target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", node_id(source))
+    source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", node_id(target))
+    while keys := source.run("CLUSTER", "GETKEYSINSLOT", slot, 2):
+        source.run("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+    for node in (target, source, *nodes):
+        node.run("CLUSTER", "SETSLOT", slot, "NODE", node_id(target))
+
+
+def move_at_once(nodes, slot, source, target):
+    source.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", node_id(target))
+    mine = lambda: target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == len(KEYS)
+    gone = lambda: not source.run("CLUSTER", "COUNTKEYSINSLOT", slot)
+    wait_until(lambda: mine() and gone(), "the slot to move", 60)
+
+
+def started(nodes):
+    """Movers at work; each has done some moves."""
+    slot = nodes[0].run("CLUSTER", "KEYSLOT", "{k}")
+    for key in KEYS:
+        owner(nodes, slot).run("SM.SET", key, MACHINE)
+    movers = [Mover(nodes, KEYS[i::2]) for i in range(2)]
+    for mover in movers:
+        mover.start()
+    go_on(movers)
+    return slot, movers
+
+
+def go_on(movers, moves=20):
+    """Waits until every mover has made some more moves."""
+    for mover in movers:
+        until = sum(mover.moves.values()) + moves
+        wait_until(lambda: mover.problem or sum(mover.moves.values()) >= until, "moves to be made", 60)
+
+
+@pytest.mark.parametrize("move", [move_by_hand, move_at_once])
+def test_resharded_under_traffic(servers, move):
+    if move is move_at_once and (server_version()[0] != "valkey" or server_version()[1] < (9, 0, 0)):
+        pytest.skip("CLUSTER MIGRATESLOTS is in Valkey 9 and up")
+    nodes = servers.cluster(3)
+    slot, movers = started(nodes)
+    at = nodes.index(owner(nodes, slot))
+    for _ in range(ROUNDS):
+        source, target = nodes[at], nodes[(at + 1) % 3]
+        move(nodes, slot, source, target)
+        at = (at + 1) % 3
+        go_on(movers)
+    for mover in movers:
+        mover.end()
+        assert mover.redirected
+
+
+def test_failed_over_under_traffic(servers):
+    """CLUSTER FAILOVER: the replica takes over when it has every move of the primary."""
+    nodes = servers.cluster(3)
+    replica = servers.start(["cluster-enabled yes", "cluster-node-timeout 5000"])
+    slot = nodes[0].run("CLUSTER", "KEYSLOT", "{k}")
+    primary = owner(nodes, slot)
+    replica.run("CLUSTER", "MEET", "127.0.0.1", primary.port)
+    knows = lambda: node_id(primary) in replica.raw("CLUSTER", "NODES")
+    wait_until(knows, "the replica to know its primary", 60)
+    wait_until(lambda: replicates(replica, primary), "the replica to follow", 60)
+    slot, movers = started(nodes)
+    for mover in movers:
+        mover.wires[replica.port] = Wire(replica.port)
+    for new, old in ((replica, primary), (primary, replica)):
+        wait_until(lambda: fails_over(new), "the failover", 60)
+        wait_until(lambda: old.info("replication")["role"] == "slave", "the old primary to follow", 60)
+        up = lambda: old.info("replication").get("master_link_status") == "up"
+        wait_until(up, "the old primary to be in sync", 60)
+        go_on(movers)
+    for mover in movers:
+        mover.end()
+        assert mover.redirected
+
+
+def replicates(replica, primary):
+    if replica.info("replication")["role"] == "master":
+        try:
+            replica.run("CLUSTER", "REPLICATE", node_id(primary))
+        except Exception:
+            return False
+    return replica.info("replication").get("master_link_status") == "up"
+
+
+def fails_over(new):
+    if new.info("replication")["role"] == "master":
+        return True
+    try:
+        new.run("CLUSTER", "FAILOVER")
+    except Exception:
+        pass
+    return False
