@@ -5,23 +5,22 @@ import threading
 
 
 class CuttingProxy:
-    """The n-th connection is cut after the n-th of `cuts` bytes from the server; later ones stay whole.
+    """The first connection that brings `cuts[0]` bytes from the server is cut there, with all others
+    that are open; then the same with `cuts[1]`, and so on; when all cuts are made, nothing is cut.
 
-    `counts` has the bytes that each connection brought from the server.
+    Cuts are not tied to connections, since some servers take a second one for the file of a full
+    sync. `counts` has the bytes that each connection brought.
     """
 
     def __init__(self, port, cuts=()):
         self.target = port
         self.cuts = list(cuts)
+        self.lock = threading.Lock()
         self.counts = []
         self.sockets = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
-
-    def cuts_made(self):
-        """How many connections were cut where they were to be."""
-        return sum(count == cut for count, cut in zip(self.counts, self.cuts))
 
     def _accept(self):
         while True:
@@ -32,10 +31,10 @@ class CuttingProxy:
                 return
             number = len(self.counts)
             self.counts.append(0)
-            self.sockets += [near, far]
-            limit = self.cuts[number] if number < len(self.cuts) else None
+            with self.lock:
+                self.sockets += [near, far]
             threading.Thread(target=self._from_client, args=(near, far), daemon=True).start()
-            threading.Thread(target=self._from_server, args=(near, far, number, limit), daemon=True).start()
+            threading.Thread(target=self._from_server, args=(near, far, number), daemon=True).start()
 
     def _from_client(self, near, far):
         try:
@@ -45,18 +44,28 @@ class CuttingProxy:
             pass
         self._end(near, far)
 
-    def _from_server(self, near, far, number, limit):
+    def _from_server(self, near, far, number):
         try:
             while data := far.recv(65536):
-                if limit is not None:
-                    data = data[: limit - self.counts[number]]
-                near.sendall(data)
-                self.counts[number] += len(data)
-                if self.counts[number] == limit:
-                    break
+                if not self._pass_on(near, data, number):
+                    return
         except OSError:
             pass
         self._end(near, far)
+
+    def _pass_on(self, near, data, number):
+        """Sends what may pass; false if that was the cut."""
+        with self.lock:
+            left = self.cuts[0] - self.counts[number] if self.cuts else len(data) + 1
+            near.sendall(data[: max(left, 0)])
+            self.counts[number] += len(data[: max(left, 0)])
+            if left > len(data):
+                return True
+            self.cuts.pop(0)
+            # Taken first: as soon as one is cut, the next connection may be there.
+            cut, self.sockets = self.sockets, []
+            self._end(*cut)
+            return False
 
     @staticmethod
     def _end(*sockets):

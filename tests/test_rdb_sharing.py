@@ -109,7 +109,7 @@ def test_a_full_sync_sends_each_definition_once(servers, filled, diskless):
             replica.run("REPLICAOF", "127.0.0.1", proxy.port)
             in_sync(filled, replica)
             assert digest(replica) == digest(filled)
-            assert SIZE / 2 < proxy.counts[0] < SIZE + 100 * len(KEYS)
+            assert SIZE / 2 < max(proxy.counts) < SIZE + 100 * len(KEYS)
             restores_elsewhere(replica, servers.start())
             replica.run("REPLICAOF", "NO", "ONE")
 
@@ -216,9 +216,9 @@ def test_a_reload_that_fails_leaves_restore_as_it_was(servers, filled):
     dump = filled.run("DUMP", "m:1")
     replica = servers.start(["repl-diskless-load on-empty-db"])
     filled.run("CONFIG", "SET", "repl-diskless-sync", "yes")
-    with CuttingProxy(filled.port, [SIZE]) as proxy:
+    with CuttingProxy(filled.port, [SIZE // 2]) as proxy:
         replica.run("REPLICAOF", "127.0.0.1", proxy.port)
-        wait_until(proxy.cuts_made, "the full sync to be cut")
+        wait_until(lambda: not proxy.cuts, "the full sync to be cut")
         replica.run("REPLICAOF", "NO", "ONE")
     wait_until(lambda: not replica.info("persistence")["loading"], "the load to end")
     replica.run("FLUSHALL")

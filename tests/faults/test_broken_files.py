@@ -310,14 +310,13 @@ def test_a_replica_fed_a_cut_stream_recovers(servers, sync, load):
     primary = servers.start([f"repl-diskless-sync {sync}", *RDB_CONFIG])
     populate(primary)
     whole = bytes_of_a_full_sync(servers, primary)
-    # From the end, where the machines are, and in steps that are no multiple of anything.
-    cuts = list(range(whole - 9, 50, -1 if EVERY_BYTE else -(whole // 4)))
+    # Sixty bytes of slack: numbers in the header, and what follows the file, differ from sync to sync.
+    cuts = list(range(whole - 60, 100, -1 if EVERY_BYTE else -(whole // 4)))
     replica = servers.start([f"repl-diskless-load {load}"])
     with CuttingProxy(primary.port, cuts) as proxy:
         replica.run("REPLICAOF", "127.0.0.1", proxy.port)
         up = lambda: replica.info("replication")["master_link_status"] == "up"
-        wait_until(up, "the replica to recover", 60 + 5 * len(cuts))
-        assert proxy.cuts_made() == len(cuts)
+        wait_until(lambda: not proxy.cuts and up(), "the replica to recover", 60 + 5 * len(cuts))
         in_sync(primary, replica)
         assert digest(replica) == digest(primary)
         assert primary.run("SM.MUTATE", "order:1", "boo", "after") == b"OK"
@@ -331,6 +330,6 @@ def bytes_of_a_full_sync(servers, primary):
     with CuttingProxy(primary.port) as proxy:
         replica.run("REPLICAOF", "127.0.0.1", proxy.port)
         in_sync(primary, replica)
-        whole = proxy.counts[0]
+        whole = max(proxy.counts)
         replica.run("REPLICAOF", "NO", "ONE")
     return whole
