@@ -1,0 +1,71 @@
+"""The disk is full, or a replica was away too long: nothing acknowledged is lost, and it goes on by itself."""
+
+import resource
+import signal
+
+from harness import digest, follow, in_sync, wait_until
+from test_rdb_sharing import limit_file_size
+from traffic import Traffic
+
+
+def test_an_aof_that_cannot_grow_under_always(servers):
+    """The server ends rather than acknowledge what it could not write; all that it did is there."""
+    server = servers.start(["appendonly yes", "appendfsync always"])
+    traffic = Traffic(server, seed=3).run(300)
+    before = digest(server)
+    limit_file_size(server, sum(f.stat().st_size for f in (server.folder / "appendonlydir").glob("*.incr.*")))
+    server.expected_to_end = True
+    try:
+        server.run("SM.CREATE", "m:0")
+        raise AssertionError("a write was acknowledged that could not be stored")
+    except ConnectionError:
+        pass
+    except Exception as gone:
+        assert "Connection" in type(gone).__name__, gone
+    server.process.wait(60)
+    server.start()
+    assert digest(server) == before
+    traffic.check(server)
+
+
+def test_saves_that_fail_under_traffic(servers):
+    primary, replica = servers.pair()
+    traffic = Traffic(primary, seed=4).run(300)
+    for _ in range(3):
+        limit_file_size(primary, 1000)
+        primary.run("BGSAVE")
+        traffic.run(300)
+        ended = lambda: not primary.info("persistence")["rdb_bgsave_in_progress"]
+        wait_until(ended, "the save to fail")
+        assert primary.info("persistence")["rdb_last_bgsave_status"] == "err"
+        limit_file_size(primary, resource.RLIM_INFINITY)
+    in_sync(primary, replica)
+    traffic.check()
+    assert digest(replica) == digest(primary)
+    primary.run("SAVE")
+    primary.restart("NOSAVE")
+    traffic.check(primary)
+
+
+def test_a_replica_that_was_away_for_longer_than_the_backlog(servers):
+    """It stands still while the primary goes on, is given up, and comes back by a full sync."""
+    limits = "client-output-buffer-limit replica 100kb 0 0"
+    primary, replica = servers.start(["repl-backlog-size 16384", limits]), servers.start()
+    follow(replica, primary)
+    traffic = Traffic(primary, seed=5).run(300)
+    full = primary.info("stats")["sync_full"]
+    replica.process.send_signal(signal.SIGSTOP)
+    try:
+        # What the sockets in between hold has to be filled as well.
+        pad = lambda: primary.run("SET", "pad", b"x" * 1_000_000)
+        given_up = lambda: pad() and not primary.info("replication")["connected_slaves"]
+        wait_until(given_up, "the primary to give the replica up", 120)
+        traffic.run(1000)
+    finally:
+        replica.process.send_signal(signal.SIGCONT)
+    traffic.run(500)
+    again = lambda: traffic.run(20) and primary.info("stats")["sync_full"] > full
+    wait_until(again, "a full sync", 60)
+    in_sync(primary, replica)
+    traffic.check(replica)
+    assert digest(replica) == digest(primary)
