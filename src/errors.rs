@@ -5,6 +5,9 @@ use std::fmt;
 use redis_state_core::{DocumentError, Limit};
 
 /// Why a command was refused.
+///
+/// What is large is boxed: every command returns one of these or nothing, and nothing should be
+/// cheap to return.
 #[derive(Debug)]
 pub enum CommandError {
     /// Too many arguments. The server words this one.
@@ -12,18 +15,11 @@ pub enum CommandError {
     /// The key holds something else.
     WrongType,
     /// The document is not a machine.
-    Document(DocumentError),
+    Document(Box<DocumentError>),
     /// A limit that is not the document's.
-    Limit(Limit),
+    Limit(Box<Limit>),
     /// An option that the command does not have.
-    UnknownOption {
-        /// What was given.
-        found: String,
-        /// The command.
-        command: &'static str,
-        /// What it takes there.
-        expected: &'static str,
-    },
+    UnknownOption(Box<UnknownOption>),
     /// A reason that is not text, with the offset of the first bad byte.
     ReasonNotText(usize),
     /// A reason, while the server is over `maxmemory`.
@@ -34,6 +30,17 @@ pub enum CommandError {
     EdgeOption,
     /// A panic.
     Bug(&'static str),
+}
+
+/// An option that a command does not have.
+#[derive(Debug)]
+pub struct UnknownOption {
+    /// What was given.
+    pub found: String,
+    /// The command.
+    pub command: &'static str,
+    /// What it takes there.
+    pub expected: &'static str,
 }
 
 impl fmt::Display for CommandError {
@@ -48,14 +55,17 @@ impl fmt::Display for CommandError {
             }
             Self::Document(why) => write!(f, "ERR invalid machine: {why}"),
             Self::Limit(limit) => write!(f, "ERR {limit}"),
-            Self::UnknownOption {
-                found,
-                command,
-                expected,
-            } => write!(
-                f,
-                "ERR unknown option '{found}' for {command}: expected {expected}"
-            ),
+            Self::UnknownOption(unknown) => {
+                let UnknownOption {
+                    found,
+                    command,
+                    expected,
+                } = &**unknown;
+                write!(
+                    f,
+                    "ERR unknown option '{found}' for {command}: expected {expected}"
+                )
+            }
             Self::ReasonNotText(at) => write!(f, "ERR invalid reason: not UTF-8 at byte {at}"),
             Self::OutOfMemory => {
                 write!(f, "OOM command not allowed when used memory > 'maxmemory'.")
@@ -76,13 +86,13 @@ impl From<DocumentError> for CommandError {
         if why.limit().is_some() {
             crate::stats::count(&crate::stats::LIMITS_HIT);
         }
-        Self::Document(why)
+        Self::Document(Box::new(why))
     }
 }
 
 impl From<Limit> for CommandError {
     fn from(limit: Limit) -> Self {
         crate::stats::count(&crate::stats::LIMITS_HIT);
-        Self::Limit(limit)
+        Self::Limit(Box::new(limit))
     }
 }

@@ -15,7 +15,7 @@ mod template;
 use redis_state_core::Dialect;
 
 use crate::config;
-use crate::errors::CommandError;
+use crate::errors::{CommandError, UnknownOption};
 use crate::server::context::{Args, Context, Str};
 use crate::server::register::{self, COMMANDS, Entry, entry};
 
@@ -90,11 +90,11 @@ fn unknown_option(
     }
     // Long enough to recognise what was meant, short enough for one line.
     let shown = argument.bytes().get(..40).unwrap_or(argument.bytes());
-    CommandError::UnknownOption {
+    CommandError::UnknownOption(Box::new(UnknownOption {
         found: shown.escape_ascii().to_string(),
         command,
         expected,
-    }
+    }))
 }
 
 #[cfg(test)]

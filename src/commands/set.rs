@@ -2,7 +2,7 @@
 
 use redis_state_core::{Dialect, Limits, Read};
 
-use crate::commands::Command;
+use crate::commands::{Command, dialect_for};
 use crate::config;
 use crate::datatype::INTERNER;
 use crate::errors::CommandError;
@@ -44,10 +44,12 @@ impl Command for Set {
 }
 
 fn read(context: Context<'_>, json: &[u8], current: Option<&[u8]>) -> Result<Read, CommandError> {
-    let read = INTERNER.read(json, current, config::dialect(), &config::limits());
+    let read = INTERNER.read(json, current, dialect_for(context), &config::limits());
     let read = match read {
         // A local limit must not refuse what the primary did.
-        Err(_) if context.obeys() => INTERNER.read(json, current, Dialect::Edge, &Limits::NONE),
+        Err(why) if why.limit().is_some() && context.obeys() => {
+            INTERNER.read(json, current, Dialect::Documented, &Limits::NONE)
+        }
         read => read,
     };
     Ok(read?)

@@ -94,7 +94,7 @@ impl Bytes {
     }
 
     /// The parts, without a copy.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parts(&self) -> View<'_> {
         // SAFETY: by invariant 1 the bytes behind the header are an archive of `Parts` with its
         // root at the end, which is where `access_unchecked` looks for it; the format is built
@@ -187,12 +187,12 @@ impl<'a> View<'a> {
     }
 
     /// Where the name of a state lies in [`names`](Self::names). Empty for an unknown ID.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn name_range(self, state: StateId) -> std::ops::Range<usize> {
         range(self.0.name_ends.as_slice(), state)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn name(self, state: StateId) -> &'a [u8] {
         self.names().get(self.name_range(state)).unwrap_or_default()
     }

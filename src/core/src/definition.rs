@@ -94,7 +94,7 @@ impl Definition {
     }
 
     /// The name of a state as bytes, for replies.
-    #[inline]
+    #[inline(always)]
     pub fn name_bytes(&self, state: StateId) -> &[u8] {
         self.view().name(state)
     }
@@ -211,6 +211,7 @@ impl Definition {
             + self.home.memory(self, &measure)
     }
 
+    #[inline(always)]
     pub(crate) fn view(&self) -> View<'_> {
         self.bytes.parts()
     }

@@ -56,7 +56,7 @@ impl Machine {
     }
 
     /// The name of the current state as bytes, for replies.
-    #[inline]
+    #[inline(always)]
     pub fn state_bytes(&self) -> &[u8] {
         self.definition.name_bytes(self.state)
     }
