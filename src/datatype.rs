@@ -8,7 +8,7 @@ use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Machine};
 use crate::server::context::{Context, Str};
 use crate::server::io::{Digest, Io, shown};
 use crate::server::log;
-use crate::server::module::FileEvent;
+use crate::server::module::{self, FileEvent};
 use crate::stats;
 
 /// All definitions of this process.
@@ -126,9 +126,16 @@ pub fn rewrite(io: &mut Io<'_>, machine: &Machine) {
     io.emit(c"SM.MUTATE", &[machine.state_bytes(), reason, b"FORCE"]);
 }
 
-/// What the server puts around a module's value, two blocks of sixteen bytes: it counts such for its
-/// own types and leaves them to the module for others.
-const AROUND: usize = 32;
+/// What the server puts around a module's value and leaves out of MEMORY USAGE: in Redis an object
+/// and a module value of sixteen bytes each; in Valkey 8 an object that has a short key in it, the
+/// module value and a slot of the table; Valkey 9 counts the object, and the rest comes to as much
+/// as in Redis.
+static AROUND: LazyLock<usize> = LazyLock::new(|| if module::is_valkey_8() { 56 } else { 32 });
+
+/// Asks the server what it can only be asked while the module is loaded.
+pub fn know_server() {
+    LazyLock::force(&AROUND);
+}
 
 /// The memory of a machine: its own, and its share of the definition's.
 pub fn memory(machine: &Machine, block_size: impl Fn(*const u8, usize) -> usize) -> usize {
@@ -137,7 +144,7 @@ pub fn memory(machine: &Machine, block_size: impl Fn(*const u8, usize) -> usize)
         .map(|(block, asked)| block_size(block, asked))
         .sum();
     let definition = machine.definition();
-    AROUND
+    *AROUND
         + own
         + definition
             .memory(block_size)

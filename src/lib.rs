@@ -22,6 +22,7 @@ use server::context::{Args, Context};
 /// Registers all that the module has, after the module API is set up.
 fn load(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
     server::module::set_options(context);
+    datatype::know_server();
     config::register(context, args)?;
     server::datatype::register(context)?;
     commands::register(context)?;

@@ -67,6 +67,12 @@ pub fn has(function: &CStr) -> bool {
     }
 }
 
+/// Whether the server is a Valkey before 9, by a function that came with that. No version number is
+/// asked for: Valkey's is not Redis's, and forks have their own.
+pub fn is_valkey_8() -> bool {
+    has(c"ValkeyModule_Alloc") && !has(c"ValkeyModule_ClusterKeySlotC")
+}
+
 /// Tells the server what this module can deal with.
 pub fn set_options(context: Context<'_>) {
     let mut options = raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS
