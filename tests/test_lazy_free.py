@@ -103,6 +103,6 @@ def test_moves_of_a_machine_whose_equals_go_in_the_background(server):
             client.unlink("stays")
             client.execute_command("SM.SET", "stays", LARGE[0])
             assert client.execute_command("SM.STATE", "stays") == [b"a0"], round
-    assert figures(server)["machines"] == 1
+    wait_until(lambda: figures(server)["machines"] == 1, "all but one to be freed", 60)
     server.run("FLUSHALL", "ASYNC")
     wait_until(lambda: empty(server), "everything to be freed", 60)
