@@ -6,6 +6,7 @@
 # What is found on the way is kept in fuzz/target/corpus (not committed) and used the next time.
 # An input that crashes is written to fuzz/target/crashes.
 set -euo pipefail
+TIMEFORMAT='%U s of CPU'
 cd "$(dirname "$0")"
 
 seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET...]}
@@ -27,7 +28,7 @@ for target in "${targets[@]}"; do
     dict=${dictionary[$target]:-}
     log=target/$target.log
     echo "fuzz: $target for $seconds s"
-    if ! "$bin/$target" "${options[@]}" ${dict:+-dict=dictionaries/$dict.dict} \
+    if ! time "$bin/$target" "${options[@]}" ${dict:+-dict=dictionaries/$dict.dict} \
             "$grown" "corpus/$target" >"$log" 2>&1; then
         tail -n 60 "$log"
         echo "fuzz: $target crashed; the input is in fuzz/target/crashes" >&2
