@@ -1,32 +1,67 @@
 #!/usr/bin/env bash
-# The integration tests with server and module under valgrind: wrong reads and writes, and memory
-# that nothing points to any more when the server ends. The server's jemalloc is replaced by
-# valgrind's own allocator, so that the module's allocations are seen one by one.
+# The integration tests with the module under AddressSanitizer: wrong reads and writes, use after
+# free, and memory that nothing points to any more when a server ends.
 #
-#   MODULE=… tests/memory.sh [pytest arguments]      (default: commands, bad input, binary names)
+#   tests/memory.sh [pytest arguments]      (default: all of tests/)
+#
+# The module is compiled with the checks, by the flags of the fuzz targets (fuzz/README.md says how a
+# stable toolchain takes them). The server is the installed one; the sanitizer's allocator, loaded
+# before it, takes the place of its own, so that what the module allocates through the server is
+# watched as well. Not valgrind: that needs no compiling, but thirty times as long, and so would see a
+# part of the tests only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-real=$(command -v "${SERVER:-redis-server}")
-cat >"$folder/redis-server" <<TEXT
-#!/bin/sh
-case "\$*" in *--version*) exec "$real" "\$@" ;; esac
-exec valgrind -q --soname-synonyms=somalloc=libjemalloc* --leak-check=full \\
-    --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=0 \\
-    --log-file="$folder/valgrind.%p" "$real" "\$@"
-TEXT
-chmod +x "$folder/redis-server"
+host=$(rustc -vV | sed -n 's/^host: //p')
+folder=target/asan
+runtime=$folder/checks.so
 
-[ $# -gt 0 ] || set -- tests/test_commands.py tests/test_binary.py tests/test_compat_edge.py tests/test_bad_input.py
+build() {
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Cforce-frame-pointers=yes' \
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        cargo build --release --target "$host" "$@"
+}
+
+# Rust brings the runtime as an archive for executables. As a library it does without the part that
+# starts before everything else, and must not be called libasan: it takes that for another runtime.
+make_runtime() {
+    local archive
+    archive=$(compgen -G "$(rustc --print target-libdir)/librustc-*_rt.asan.a" | head -n 1) || true
+    [ -n "$archive" ] || { echo 'this Rust has no AddressSanitizer; one of rustup has, on Linux' >&2; exit 1; }
+    cp "$archive" $folder/runtime.a
+    ar d $folder/runtime.a asan_preinit.cpp.o
+    cc -shared -o $runtime -Wl,--whole-archive $folder/runtime.a -Wl,--no-whole-archive \
+        -lpthread -ldl -lm -lrt -lstdc++
+    rm $folder/runtime.a
+}
+
+build --target-dir $folder
+build --target-dir $folder/fault --features fault-injection
+make_runtime
+
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
+# Stacks are unwound the slow way, as the server has no frame pointers. A leak must not change the
+# exit code, which some tests look at, and signals are left to the server, which reports them itself.
+cat >"$reports/redis-server" <<TEXT
+#!/bin/sh
+export ASAN_OPTIONS=log_path=$reports/report:abort_on_error=1:allocator_may_return_null=1:fast_unwind_on_malloc=0:quarantine_size_mb=32:handle_segv=0:handle_abort=0
+export LSAN_OPTIONS=exitcode=0
+LD_PRELOAD=$PWD/$runtime exec "$(command -v "${SERVER:-redis-server}")" "\$@"
+TEXT
+chmod +x "$reports/redis-server"
+
+[ $# -gt 0 ] || set -- tests
 status=0
-SERVER=$folder/redis-server SLOWDOWN=30 .venv/bin/python -m pytest "$@" || status=$?
+# A server is ended gently where waits are stretched: leaks are looked for at its end.
+SERVER=$reports/redis-server SLOWDOWN=4 MODULE=$folder/$host/release/libredis_state.so \
+    FAULT_MODULE=$folder/fault/$host/release/libredis_state.so \
+    .venv/bin/python -m pytest "$@" || status=$?
 
 # The server itself is not on trial: what counts is a report with a frame of the module in it.
-reports=$(awk -v RS='\n==[0-9]+== \n' '/libredis_state|redis_state/' "$folder"/valgrind.* 2>/dev/null || true)
-if [ -n "$reports" ]; then
-    printf 'valgrind, in the module:\n%s\n' "$reports"
+found=$(awk -v RS= '/libredis_state/ || /LeakSanitizer has encountered/' "$reports"/report.* 2>/dev/null || true)
+if [ -n "$found" ]; then
+    printf 'AddressSanitizer, in the module:\n%s\n' "$found"
     status=1
 fi
 exit $status

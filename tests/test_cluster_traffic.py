@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from documents import document
-from harness import OK, Wire, array, bulk, server_version, wait_until
+from harness import OK, ServerCrashed, Wire, array, bulk, digest, in_sync, server_version, wait_until
 
 ROUNDS = max(2, int(os.environ.get("FAULT_ROUNDS", "5")) // 10)
 RING = 1000
@@ -125,14 +125,12 @@ def test_resharded_under_traffic(servers, move):
 
 def test_failed_over_under_traffic(servers):
     """CLUSTER FAILOVER: the replica takes over when it has every move of the primary."""
-    nodes = servers.cluster(3)
-    replica = servers.start(["cluster-enabled yes", "cluster-node-timeout 5000"])
+    config = ["cluster-node-timeout 2000"]
+    nodes = servers.cluster(3, config)
+    replica = servers.start(["cluster-enabled yes", *config])
     slot = nodes[0].run("CLUSTER", "KEYSLOT", "{k}")
     primary = owner(nodes, slot)
-    replica.run("CLUSTER", "MEET", "127.0.0.1", primary.port)
-    knows = lambda: node_id(primary) in replica.raw("CLUSTER", "NODES")
-    wait_until(knows, "the replica to know its primary", 60)
-    wait_until(lambda: replicates(replica, primary), "the replica to follow", 60)
+    join(replica, primary, nodes)
     slot, movers = started(nodes)
     for mover in movers:
         mover.wires[replica.port] = Wire(replica.port)
@@ -145,6 +143,97 @@ def test_failed_over_under_traffic(servers):
     for mover in movers:
         mover.end()
         assert mover.redirected
+
+
+class Survivor(Mover):
+    """A mover that outlives the node that it talks to.
+
+    Replication is asynchronous, so each move is followed by WAIT: one that a replica has confirmed
+    must never be lost. After a lost connection the machine is read, to know whether the move in
+    flight was made.
+    """
+
+    def __init__(self, nodes, key):
+        super().__init__(nodes, [key])
+        self.key, self.ports = key, [node.port for node in nodes]
+        self.confirmed = self.lost = 0
+
+    def send(self, *command):
+        reply = super().send(*command)
+        if command[0] == "SM.MUTATE" and reply == OK:
+            number = self.moves[self.key] + 1
+            if self.wires[self.at]("WAIT", 1, 50) != b":0\r\n":
+                self.confirmed = number
+        return reply
+
+    def run(self):
+        while not self.stop.is_set() and self.problem is None:
+            super().run()
+            if isinstance(self.problem, (OSError, ServerCrashed)):
+                self.problem = self.recover()
+
+    def recover(self):
+        try:
+            moves = wait_until(self.moves_found, "another node to take over", 60)
+            # All that a replica confirmed, and at most the one in flight besides.
+            assert self.confirmed <= moves <= self.moves[self.key] + 1, (self.confirmed, moves, self.moves)
+            self.lost += 1
+            self.moves[self.key] = moves
+        except Exception as problem:
+            return problem
+
+    def moves_found(self):
+        """The number of the last move, by the first node that answers for the key."""
+        for port in self.ports:
+            try:
+                with Wire(port) as wire:
+                    reply = wire("SM.GET", self.key, "REASON")
+            except (OSError, ServerCrashed):
+                continue
+            if reply.startswith(b"$"):
+                self.wires[port], self.at = Wire(port), port
+                text = reply.split(b"\r\n")[1]
+                return int(text.split()[1]) if text else 0
+        return None
+
+
+def test_a_primary_that_is_killed_is_replaced(servers):
+    """kill -9 of a primary under traffic: its replica is elected, has every move that it confirmed,
+    and the old primary comes back as a replica with the same data."""
+    config = ["cluster-node-timeout 2000", "cluster-replica-validity-factor 0", "appendonly yes"]
+    nodes = servers.cluster(3, config)
+    replica = servers.start(["cluster-enabled yes", *config])
+    slot = nodes[0].run("CLUSTER", "KEYSLOT", "{k}")
+    primary = owner(nodes, slot)
+    join(replica, primary, nodes)
+    survivors = []
+    for key in KEYS[:3]:
+        primary.run("SM.SET", key, MACHINE)
+        survivors.append(Survivor([*nodes, replica], key))
+    for survivor in survivors:
+        survivor.start()
+    go_on(survivors)
+    wait_until(lambda: all(survivor.confirmed for survivor in survivors), "confirmed moves")
+    primary.kill()
+    wait_until(lambda: replica.info("replication")["role"] == "master", "the replica's election", 60)
+    go_on(survivors)
+    primary.start()
+    wait_until(lambda: primary.info("replication")["role"] == "slave", "the old primary to follow", 60)
+    go_on(survivors)
+    for survivor in survivors:
+        survivor.end()
+        assert survivor.lost == 1
+    in_sync(replica, primary)
+    assert digest(primary) == digest(replica)
+
+
+def join(replica, primary, nodes):
+    """The replica is in the cluster, follows its primary, and every node knows that."""
+    replica.run("CLUSTER", "MEET", "127.0.0.1", primary.port)
+    knows = lambda node, other: node_id(other) in node.raw("CLUSTER", "NODES")
+    wait_until(lambda: knows(replica, primary), "the replica to know its primary", 60)
+    wait_until(lambda: replicates(replica, primary), "the replica to follow", 60)
+    wait_until(lambda: all(knows(node, replica) for node in nodes), "all to know the replica", 60)
 
 
 def replicates(replica, primary):
