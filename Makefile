@@ -24,7 +24,7 @@ help:
 	@echo 'make fuzz          every fuzz target for TIME=60 seconds'
 	@echo 'make test-matrix   the integration tests on every supported server'
 	@echo 'make test-hostile  COUNT=100000 damaged payloads    make test-faults  ROUNDS=300 kills'
-	@echo 'make test-memory   integration tests under valgrind  make miri         core tests under Miri'
+	@echo 'make test-memory   the same under AddressSanitizer   make miri         core tests under Miri'
 	@echo 'make build         the module alone                  make clean        all of it away'
 	@echo 'SERVER=/path/to/redis-server picks another server for run, test and bench'
 
@@ -86,10 +86,8 @@ test-hostile: setup build
 test-faults: setup build
 	MODULE=$(MODULE) FAULT_ROUNDS=$(ROUNDS) $(PY) -m pytest tests/faults $(ARGS)
 
-test-memory:
-	@tests/setup.sh memory
-	@$(MAKE) --no-print-directory build
-	MODULE=$(MODULE) tests/memory.sh $(ARGS)
+test-memory: setup
+	tests/memory.sh $(ARGS)
 
 miri:
 	@tests/setup.sh core-memory

@@ -4,12 +4,15 @@
              tests/servers.sh makes one script for every release that is tested
     MODULE   the module to load (default target/release/libredis_state.so)
     FAULT_MODULE    the same, built with fault injection
-    SLOWDOWN        by how much every wait is stretched (a server under valgrind: 30)
+    SLOWDOWN        by how much every wait is stretched (a server under a memory checker: 4)
 """
 
 import ctypes
+import itertools
 import os
+import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -54,21 +57,16 @@ def wait_until(condition, what, timeout=20.0, pause=0.01):
         time.sleep(pause)
 
 
-_given_ports = set()
+# Below what the system gives to clients; the cluster bus is 10000 above. Each of the processes that run
+# tests side by side has ports of its own.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = range(10000 + 2400 * WORKER, 10000 + 2400 * (WORKER + 1))
+_ports = itertools.cycle(random.sample(PORTS, len(PORTS)))
 
 
 def free_port():
-    """A port that nobody listens on, and whose cluster bus port (10000 above) is free as well."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port > 55000 or port in _given_ports:
-            port = 20000 + (port * 7919) % 30000
-        if port in _given_ports or not (_can_bind(port) and _can_bind(port + 10000)):
-            continue
-        _given_ports.add(port)
-        return port
+    """A port that nobody listens on, and whose cluster bus port is free as well."""
+    return next(port for port in _ports if _can_bind(port) and _can_bind(port + 10000))
 
 
 def _can_bind(port):
@@ -206,6 +204,11 @@ class Server:
         self.shutdown(save)
         return self.start()
 
+    def limit_file_size(self, size):
+        """A write beyond `size` fails, as on a full disk, in children as well; None: no limit."""
+        soft = resource.RLIM_INFINITY if size is None else size
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
+
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
@@ -278,6 +281,10 @@ class Server:
         with self.client() as client:
             client.response_callbacks.clear()
             return client.execute_command(*command)
+
+    def node_id(self):
+        """What this node is called in its cluster."""
+        return self.run("CLUSTER", "MYID")
 
     def config(self, name):
         """The value of one config, as text."""

@@ -17,9 +17,12 @@ folder=target/asan
 runtime=$folder/checks.so
 
 build() {
+    local made=$folder/$host/release/libredis_state.so name=$1
+    shift
     RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Cforce-frame-pointers=yes' \
     CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-        cargo build --release --target "$host" "$@"
+        cargo build --release --target "$host" --target-dir $folder "$@"
+    cp "$made" "$folder/$name.so"
 }
 
 # Rust brings the runtime as an archive for executables. As a library it does without the part that
@@ -35,8 +38,8 @@ make_runtime() {
     rm $folder/runtime.a
 }
 
-build --target-dir $folder
-build --target-dir $folder/fault --features fault-injection
+build libredis_state
+build libredis_state-fault --features fault-injection
 make_runtime
 
 reports=$(mktemp -d)
@@ -54,12 +57,11 @@ chmod +x "$reports/redis-server"
 [ $# -gt 0 ] || set -- tests
 status=0
 # A server is ended gently where waits are stretched: leaks are looked for at its end.
-SERVER=$reports/redis-server SLOWDOWN=4 MODULE=$folder/$host/release/libredis_state.so \
-    FAULT_MODULE=$folder/fault/$host/release/libredis_state.so \
+SERVER=$reports/redis-server SLOWDOWN=4 MODULE=$folder/libredis_state.so FAULT_MODULE=$folder/libredis_state-fault.so \
     .venv/bin/python -m pytest "$@" || status=$?
 
 # The server itself is not on trial: what counts is a report with a frame of the module in it.
-found=$(awk -v RS= '/libredis_state/ || /LeakSanitizer has encountered/' "$reports"/report.* 2>/dev/null || true)
+found=$(awk -v RS= '/redis_state/ || /LeakSanitizer has encountered/' "$reports"/report.* 2>/dev/null || true)
 if [ -n "$found" ]; then
     printf 'AddressSanitizer, in the module:\n%s\n' "$found"
     status=1

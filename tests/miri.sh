@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # The core's tests under memory checkers: the unit tests under Miri where the toolchain has it (else
-# under valgrind), the property tests under valgrind, for which Miri is a hundred times too slow.
-# Fewer cases than usual: here it is the memory that is looked at, not the laws.
+# under valgrind), the property tests under valgrind, for which Miri is a hundred times too slow, and
+# the thread tests under ThreadSanitizer. Fewer cases than usual: here it is the memory that is looked
+# at, not the laws.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PROPTEST_CASES=${PROPTEST_CASES:-16}
+
+host() { rustc -vV | sed -n 's/^host: //p'; }
 
 under_miri() {
     local toolchain
@@ -26,11 +29,25 @@ under_miri() {
 under_valgrind() {
     local target
     command -v valgrind >/dev/null || { echo 'valgrind is needed: apt-get install valgrind' >&2; exit 1; }
-    target=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+    target=$(host | tr 'a-z-' 'A-Z_')
     env "CARGO_TARGET_${target}_RUNNER=valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite" \
         cargo test -p redis-state-core "$@"
 }
 
+# ThreadSanitizer has to see the standard library's own accesses, so that is compiled here too.
+threads() {
+    local toolchain
+    for toolchain in '' +nightly; do
+        [ -d "$(rustc $toolchain --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] || continue
+        echo "thread tests under ThreadSanitizer, $(rustc $toolchain --version)"
+        RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=thread cargo $toolchain test -Zbuild-std \
+            --target "$(host)" --target-dir target/tsan -p redis-state-core --test suite -- threads::
+        return
+    done
+    echo 'not under ThreadSanitizer: no toolchain has the source of the standard library (rustup component add rust-src)'
+}
+
 under_miri
+threads
 echo "property tests under $(valgrind --version)"
 under_valgrind --test suite

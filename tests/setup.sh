@@ -2,7 +2,7 @@
 # Sees to what a make target needs: nothing is touched when all of it is there; what is missing is
 # installed with apt where that is allowed, else named with the command that installs it.
 #
-#   tests/setup.sh run|test|bench|memory|core-memory|matrix|fuzz
+#   tests/setup.sh run|test|bench|core-memory|matrix|fuzz
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -42,7 +42,7 @@ missing_packages() {
     case $1 in
         run) missing_for_run ;;
         test) missing_for_test ;;
-        memory | bench) missing_for_test; have valgrind || echo valgrind ;;
+        bench) missing_for_test; have valgrind || echo valgrind ;;
         matrix) missing_for_test; have debootstrap || [ -n "$(tests/servers.sh --cached trixie)" ] || echo debootstrap ;;
         core-memory) missing_for_build; have valgrind || echo valgrind ;;
         fuzz) missing_for_build ;;
@@ -151,5 +151,5 @@ need_rust
 case $purpose in
     run) need_server ;;
     test) need_server; need_venv; offer_graphviz ;;
-    memory | matrix | bench) need_venv ;;
+    matrix | bench) need_venv ;;
 esac

@@ -101,19 +101,15 @@ def moving(nodes):
     yield home, other, keys
     for node in nodes:
         node.run("CLUSTER", "SETSLOT", slot(node, "{k}"), "STABLE")
-        node.run("CLUSTER", "SETSLOT", slot(node, "{k}"), "NODE", node_id(home))
-
-
-def node_id(node):
-    return node.run("CLUSTER", "MYID")
+        node.run("CLUSTER", "SETSLOT", slot(node, "{k}"), "NODE", home.node_id())
 
 
 def test_migrate_key_by_key(nodes, moving):
     home, other, keys = moving
     before = value_digests(home, keys)
     number = slot(home, "{k}")
-    other.run("CLUSTER", "SETSLOT", number, "IMPORTING", node_id(home))
-    home.run("CLUSTER", "SETSLOT", number, "MIGRATING", node_id(other))
+    other.run("CLUSTER", "SETSLOT", number, "IMPORTING", home.node_id())
+    home.run("CLUSTER", "SETSLOT", number, "MIGRATING", other.node_id())
     home.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys[:10])
     with home.wire() as at_home, other.wire() as there:
         assert at_home("SM.GET", keys[0]).startswith(b"-ASK ")
@@ -124,7 +120,7 @@ def test_migrate_key_by_key(nodes, moving):
         assert there("SM.GET", keys[1]) == bulk(order("boo", "reason 1"))
     home.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys[10:])
     for node in (other, home):
-        node.run("CLUSTER", "SETSLOT", number, "NODE", node_id(other))
+        node.run("CLUSTER", "SETSLOT", number, "NODE", other.node_id())
     assert value_digests(other, keys) == before
     with other.client() as client:
         assert client.execute_command("SM.MUTATE", keys[0], "boo") == b"OK"
@@ -138,7 +134,7 @@ def test_valkeys_atomic_slot_migration(nodes, moving):
     home, other, keys = moving
     before = value_digests(home, keys)
     number = slot(home, "{k}")
-    home.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", number, number, "NODE", node_id(other))
+    home.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", number, number, "NODE", other.node_id())
     arrived = lambda: other.run("CLUSTER", "COUNTKEYSINSLOT", number) == len(keys)
     wait_until(arrived, "the slot to arrive", 60)
     wait_until(lambda: not home.run("CLUSTER", "COUNTKEYSINSLOT", number), "the slot to leave", 60)

@@ -62,26 +62,22 @@ class Mover(threading.Thread):
             assert self.send("SM.GET", key, "REASON") == bulk(f"move {moves}" if moves else "")
 
 
-def node_id(node):
-    return node.run("CLUSTER", "MYID")
-
-
 def owner(nodes, slot):
     return nodes[min(slot // (16384 // 3), 2)]
 
 
 def move_by_hand(nodes, slot, source, target):
     """The steps of redis-cli --cluster reshard, a few keys at a time."""
-    target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", node_id(source))
-    source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", node_id(target))
+    target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", source.node_id())
+    source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", target.node_id())
     while keys := source.run("CLUSTER", "GETKEYSINSLOT", slot, 2):
         source.run("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
     for node in (target, source, *nodes):
-        node.run("CLUSTER", "SETSLOT", slot, "NODE", node_id(target))
+        node.run("CLUSTER", "SETSLOT", slot, "NODE", target.node_id())
 
 
 def move_at_once(nodes, slot, source, target):
-    source.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", node_id(target))
+    source.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target.node_id())
     mine = lambda: target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == len(KEYS)
     gone = lambda: not source.run("CLUSTER", "COUNTKEYSINSLOT", slot)
     wait_until(lambda: mine() and gone(), "the slot to move", 60)
@@ -228,18 +224,19 @@ def test_a_primary_that_is_killed_is_replaced(servers):
 
 
 def join(replica, primary, nodes):
-    """The replica is in the cluster, follows its primary, and every node knows that."""
+    """The replica is in the cluster and follows its primary, and all know each other."""
     replica.run("CLUSTER", "MEET", "127.0.0.1", primary.port)
-    knows = lambda node, other: node_id(other) in node.raw("CLUSTER", "NODES")
+    knows = lambda node, other: other.node_id() in node.raw("CLUSTER", "NODES")
     wait_until(lambda: knows(replica, primary), "the replica to know its primary", 60)
     wait_until(lambda: replicates(replica, primary), "the replica to follow", 60)
-    wait_until(lambda: all(knows(node, replica) for node in nodes), "all to know the replica", 60)
+    acquainted = lambda node: knows(node, replica) and knows(replica, node)
+    wait_until(lambda: all(map(acquainted, nodes)), "all to know each other", 60)
 
 
 def replicates(replica, primary):
     if replica.info("replication")["role"] == "master":
         try:
-            replica.run("CLUSTER", "REPLICATE", node_id(primary))
+            replica.run("CLUSTER", "REPLICATE", primary.node_id())
         except Exception:
             return False
     return replica.info("replication").get("master_link_status") == "up"

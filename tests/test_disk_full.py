@@ -1,6 +1,5 @@
 """The disk is full, or a replica was away too long: nothing acknowledged is lost, and it goes on by itself."""
 
-import resource
 import signal
 
 import pytest
@@ -8,7 +7,6 @@ import redis
 
 from documents import document
 from harness import OK, aof_files, bulk, digest, follow, in_sync, wait_until
-from test_rdb_sharing import limit_file_size
 from traffic import Traffic
 
 
@@ -17,7 +15,7 @@ def test_an_aof_that_cannot_grow_under_always(servers):
     server = servers.start(["appendonly yes", "appendfsync always"])
     traffic = Traffic(server, seed=3).run(300)
     before = digest(server)
-    limit_file_size(server, size_of_aof(server))
+    server.limit_file_size(size_of_aof(server))
     server.expected_to_end = True
     with pytest.raises(redis.exceptions.ConnectionError):
         server.run("SM.CREATE", "m:0")
@@ -36,7 +34,7 @@ def test_an_aof_that_cannot_grow_under_everysec(servers):
     taken again, and what was acknowledged is in the file."""
     server = servers.start(["appendonly yes", "appendfsync everysec"])
     server.run("SM.SET", "m", document({"on": ["off"], "off": ["on"]}, "on"))
-    limit_file_size(server, size_of_aof(server))
+    server.limit_file_size(size_of_aof(server))
     with server.wire() as wire:
         moves = 0
 
@@ -49,7 +47,7 @@ def test_an_aof_that_cannot_grow_under_everysec(servers):
         refused = wait_until(lambda: (reply := move()) != OK and reply, "a move to be refused")
         assert refused.startswith(b"-MISCONF "), refused
         assert moves and wire("SM.GET", "m", "REASON") == bulk(f"move {moves}")
-        limit_file_size(server, resource.RLIM_INFINITY)
+        server.limit_file_size(None)
         wait_until(lambda: move() == OK, "moves to be taken again")
     before = digest(server)
     server.restart("NOSAVE")
@@ -61,13 +59,13 @@ def test_saves_that_fail_under_traffic(servers):
     primary, replica = servers.pair()
     traffic = Traffic(primary, seed=4).run(300)
     for _ in range(3):
-        limit_file_size(primary, 1000)
+        primary.limit_file_size(1000)
         primary.run("BGSAVE")
         traffic.run(300)
         ended = lambda: not primary.info("persistence")["rdb_bgsave_in_progress"]
         wait_until(ended, "the save to fail")
         assert primary.info("persistence")["rdb_last_bgsave_status"] == "err"
-        limit_file_size(primary, resource.RLIM_INFINITY)
+        primary.limit_file_size(None)
     in_sync(primary, replica)
     traffic.check()
     assert digest(replica) == digest(primary)

@@ -1,13 +1,12 @@
 """What is stored comes back: files, reloads, dumps, copies; and memory goes when it should."""
 
 import json
-import resource
 import time
 
 import pytest
 
 from documents import ORDER, document, order
-from harness import aof_files, digest, server_version, value_digests, wait_until
+from harness import aof_files, digest, value_digests, wait_until
 from traffic import Traffic
 
 FAR = 33177117420000
@@ -142,9 +141,6 @@ def test_keys_that_expire_while_it_is_down_take_nothing_with_them(server):
 
 
 def test_an_rdb_without_machines_opens_without_the_module(servers):
-    name, version = server_version()
-    if name == "redis" and version < (7, 2, 0):
-        pytest.skip("before 7.2 the server marks every file of a module that keeps something aside")
     server = servers.start()
     server.run("SM.SET", "m", ORDER)
     server.run("DEL", "m")
@@ -167,19 +163,14 @@ def test_a_shared_definition_is_stored_once_a_file(server):
 # ---- a save that fails --------------------------------------------------------------------------
 
 
-def limit_file_size(server, size):
-    """A write beyond `size` fails, as on a full disk."""
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
 def test_after_a_failed_save_a_dump_is_still_whole(servers, server):
     populate(server)
     before = contents(server)
     dumps = {key: server.run("DUMP", key) for key in ("order", "moved", "shared:7", "big:4097")}
-    limit_file_size(server, 20_000)
+    server.limit_file_size(20_000)
     with pytest.raises(Exception):
         server.run("SAVE")
-    limit_file_size(server, resource.RLIM_INFINITY)
+    server.limit_file_size(None)
     other = servers.start()
     for key, dump in dumps.items():
         assert server.run("DUMP", key) == dump

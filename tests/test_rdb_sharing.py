@@ -1,6 +1,5 @@
 """An RDB file holds a definition once, and nothing else does: each way in which that could go wrong."""
 
-import resource
 
 import pytest
 
@@ -176,19 +175,14 @@ def test_dump_after_an_aof_rewrite(servers, preamble):
 # ---- a save that fails ------------------------------------------------------------------------------
 
 
-def limit_file_size(server, size):
-    """A write beyond `size` fails, as on a full disk; a child inherits that."""
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
 @pytest.mark.parametrize("part", [0, 0.1, 0.5, 0.9, 0.999])
 def test_a_save_that_fails_leaves_dump_whole(servers, filled, part):
     before = digest(filled)
-    limit_file_size(filled, int(part * len(saved(filled))))
+    filled.limit_file_size(int(part * len(saved(filled))))
     with pytest.raises(Exception):
         filled.run("SAVE")
     restores_elsewhere(filled, servers.start())
-    limit_file_size(filled, resource.RLIM_INFINITY)
+    filled.limit_file_size(None)
     assert digest(filled) == before
     assert digest(open_on_another(servers, saved(filled))) == before
 
@@ -203,7 +197,7 @@ def test_a_save_that_cannot_end(servers, filled):
 
 def test_a_child_whose_save_fails_leaves_the_file_before(servers, filled):
     good = saved(filled)
-    limit_file_size(filled, len(good) // 2)
+    filled.limit_file_size(len(good) // 2)
     filled.run("BGSAVE")
     wait_until(lambda: not filled.info("persistence")["rdb_bgsave_in_progress"], "BGSAVE", 60)
     assert filled.info("persistence")["rdb_last_bgsave_status"] == "err"
@@ -282,7 +276,7 @@ def test_a_replica_without_the_module_follows_while_there_are_no_machines(server
 
 
 def test_migrate_after_a_save_that_failed(servers, filled):
-    limit_file_size(filled, SIZE // 8)
+    filled.limit_file_size(SIZE // 8)
     with pytest.raises(Exception):
         filled.run("SAVE")
     other = servers.start()
@@ -308,7 +302,7 @@ def test_atomic_slot_migration_after_and_before_files(servers):
     before = value_digests(home, keys)
     for source, target in ((home, other), (other, home)):
         source.run("SAVE")
-        node = target.run("CLUSTER", "MYID")
+        node = target.node_id()
         source.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", node)
         gone = lambda: not source.run("CLUSTER", "COUNTKEYSINSLOT", slot)
         arrived = lambda: target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == len(keys)

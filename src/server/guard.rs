@@ -18,8 +18,11 @@ pub fn guarded<T>(place: &'static str, body: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(run) {
         Ok(value) => Some(value),
         Err(payload) => {
-            // Dropping a payload could panic again; it is lost memory of a bug's size.
-            std::mem::forget(payload);
+            // Dropping a payload of somebody's own type may panic in its turn; what that leaves is
+            // lost memory of a bug's size.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(again);
+            }
             log::warning(&format!(
                 "redisstate: {place} failed by a bug and was given up"
             ));

@@ -1,7 +1,7 @@
 //! The interner under threads: commands on one, frees in the background on others.
 //!
-//! Run by itself this finds crashes and leaks; data races are found by Miri (`make miri`), which
-//! follows every access and tries other schedules, and by valgrind's helgrind on a stable toolchain.
+//! Run by itself this finds crashes and leaks; under ThreadSanitizer (`make miri`) data races too. Not
+//! with loom: that has no `Weak`, and so could try a copy of the interner only, not the interner.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
