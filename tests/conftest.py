@@ -26,6 +26,19 @@ def pytest_configure():
 
 
 @pytest.fixture
+def figure(record_property):
+    """Has a test say what it counted, at the end of the run."""
+    return lambda text: record_property("figure", text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {text}")
+
+
+@pytest.fixture
 def servers():
     """Starts servers for this test alone: servers.start(config), servers.pair(), …"""
     pool = Pool()

@@ -60,7 +60,7 @@ def found(server, key, acknowledged):
     raise AssertionError(f"{key}: {acknowledged} moves acknowledged, the server has {state!r}")
 
 
-def test_no_acknowledged_move_is_lost(servers):
+def test_no_acknowledged_move_is_lost(servers, figure):
     rng = random.Random(SEED)
     server = servers.start(["appendonly yes", "appendfsync always", "auto-aof-rewrite-min-size 64kb"])
     moves = {f"m:{i}": 0 for i in range(WRITERS)}
@@ -74,7 +74,7 @@ def test_no_acknowledged_move_is_lost(servers):
             writer.join()
         server.start()
         moves = {w.key: found(server, w.key, w.acknowledged) for w in writers}
-    print(f"{ROUNDS} kills, {sum(moves.values())} moves, none lost (FAULT_SEED={SEED})")
+    figure(f"{ROUNDS} kills, {sum(moves.values())} moves, none lost (FAULT_SEED={SEED})")
 
 
 @pytest.mark.parametrize("round", range(max(1, ROUNDS // 20)))

@@ -1,7 +1,8 @@
 """Payloads that a client forged: the server lives, memory stays bounded, what is taken in is sound.
 
-HOSTILE_COUNT payloads at random, and every simple damage besides (make test-hostile COUNT=…); the checksum check is off, so that the
-loader itself must say no. The seed is printed by a failure, and the payload with it.
+HOSTILE_COUNT payloads at random, and every simple damage besides (make test-hostile COUNT=…); the
+checksum check is off, so that the loader itself must say no. The seed is printed by a failure, and
+the payload with it.
 """
 
 import json
@@ -121,6 +122,13 @@ def use(client, key):
     assert [s.encode() for s in stored["map"]] == states
     assert client.execute_command("SM.STATE", key) == [stored["current"].encode()]
     assert client.execute_command("SM.GET", key, "REASON") == stored.get("reason", "").encode()
+    ahead = list(dict.fromkeys(s.encode() for s in stored["map"].get(stored["current"], [])))
+    assert client.execute_command("SM.NEXT", key) == ahead
+    for state in states[:3]:
+        assert client.execute_command("SM.CAN", key, state) == (state in ahead)
+    for notation in ("MERMAID", "DOT"):
+        assert client.execute_command("SM.EXPORT", key, notation)
+    assert all(len(row) == 4 for row in client.execute_command("SM.LINT", key))
     assert client.execute_command("MEMORY", "USAGE", key) < 50_000_000
     client.execute_command("DEBUG", "DIGEST-VALUE", key)
     dump = client.execute_command("DUMP", key)
@@ -173,15 +181,15 @@ def test_untouched_payloads_are_accepted(server):
     assert try_all(server, payloads) == len(payloads)
 
 
-def test_every_truncation_and_byte(server):
+def test_every_truncation_and_byte(server, figure):
     payloads = [forged for payload in seeds(server)[:6] for forged in systematic(payload)]
     random.Random(SEED).shuffle(payloads)
     accepted = try_all(server, payloads[:COUNT])
     bounded(server)
-    print(f"{min(len(payloads), COUNT)} payloads, {accepted} accepted")
+    figure(f"{min(len(payloads), COUNT)} payloads, {accepted} accepted and used")
 
 
-def test_random_damage(server):
+def test_random_damage(server, figure):
     rng = random.Random(SEED)
     originals = seeds(server)
     accepted = 0
@@ -189,4 +197,4 @@ def test_random_damage(server):
         payloads = [forge(rng, rng.choice(originals)) for _ in range(min(10 * BATCH, COUNT - start))]
         accepted += try_all(server, payloads)
     bounded(server)
-    print(f"{COUNT} payloads, {accepted} accepted")
+    figure(f"{COUNT} payloads, {accepted} accepted and used")
