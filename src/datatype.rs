@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 
-use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Machine};
+use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Limits, Machine};
 
+use crate::config;
 use crate::server::context::{Context, Str};
 use crate::server::io::{Digest, Io, shown};
 use crate::server::log;
@@ -89,13 +90,27 @@ fn decode(bytes: &[u8], encoding: i32) -> Result<Machine, String> {
     const JSON: i32 = Encoding::Json as i32;
     const RECORD: i32 = Encoding::Record as i32;
     match encoding {
-        JSON => INTERNER.read_legacy(bytes).map_err(|why| why.to_string()),
+        JSON => INTERNER
+            .read_legacy(bytes, &legacy_limits())
+            .map_err(|why| why.to_string()),
         RECORD => READER
             .with_borrow_mut(|reader| reader.read(bytes, &INTERNER))
             .map_err(|why| why.to_string()),
         newer => Err(format!(
             "encoding {newer} is newer than this module, which knows {RECORD}"
         )),
+    }
+}
+
+/// What a client restores is bound like what it sets: a document that is parsed, behind a payload
+/// that may be compressed to next to nothing. What is stored or replicated is bound by nothing.
+fn legacy_limits() -> Limits {
+    if !module::restores_for_client() {
+        return Limits::NONE;
+    }
+    Limits {
+        document_bytes: config::limits().document_bytes,
+        ..Limits::NONE
     }
 }
 

@@ -132,6 +132,17 @@ def test_none_for_a_write_over_a_limit(server, listener):
     assert listener.names() == []
 
 
+def test_a_write_is_no_read(server, listen):
+    """A missing key is no miss to a command that writes, as with the server's own."""
+    listener = listen(server, "KEAm")
+    for command in ("SM.MUTATE missing boo", "SM.RESET missing", "SM.MUTATE missing boo why FORCE"):
+        server.run(*command.split())
+    assert listener.names() == []
+    assert server.info("stats")["keyspace_misses"] == 0
+    server.run("SM.GET", "missing")
+    assert server.info("stats")["keyspace_misses"] == 1
+
+
 def test_replacing_is_one_event(server, listener):
     """As SET does it: nothing about what was there, whatever its type."""
     server.run("SM.SET", "m", ORDER)

@@ -3,8 +3,9 @@
 import json
 
 import pytest
+import redis
 
-from harness import ROOT, digest
+from harness import ROOT, digest, follow, in_sync
 from model import Machine
 
 LEGACY = ROOT / "tests/data/legacy"
@@ -67,6 +68,22 @@ def test_the_old_dump_is_restored(server):
     server.run("RESTORE", "again", 0, again)
     assert server.run("DUMP", "again") == again
     assert server.run("SM.GET", "again") == server.run("SM.GET", "mutated")
+
+
+def test_a_limit_binds_what_a_client_restores_and_nothing_that_is_loaded(servers):
+    dump = (LEGACY / "encver1.dump").read_bytes()
+    server = servers.prepare(["redisstate.max-document-bytes 10"])
+    (server.folder / "dump.rdb").write_bytes((LEGACY / "encver1.rdb").read_bytes())
+    server.start()
+    assert server.run("DBSIZE") == len(MACHINES)
+    with pytest.raises(redis.exceptions.ResponseError, match="Bad data format"):
+        server.run("RESTORE", "m", 0, dump)
+    assert b"over the limit of 10 (redisstate.max-document-bytes)" in server.log()
+    primary = servers.start()
+    follow(server, primary)
+    primary.run("RESTORE", "m", 0, dump)
+    in_sync(primary, server)
+    assert digest(server) == digest(primary)
 
 
 def test_equal_old_and_new_machines_have_one_digest(opened, mode):

@@ -75,18 +75,52 @@ def test_a_refused_move_is_refused_before_it_is_looked_at(full):
         assert wire("SM.MUTATE", "m", "nowhere") == b"$-1\r\n"
 
 
+SCRIPT = "redis.call('DEL', KEYS[2]) return redis.pcall('SM.MUTATE', KEYS[1], 'boo', ARGV[1])"
+
+
+def a_little_over(server):
+    """Over by less than a tenth, for as long as nothing large happens."""
+    server.run("CONFIG", "SET", "maxmemory", server.info("memory")["used_memory"] * 97 // 100)
+
+
 def test_a_script_is_not_broken_off_half_way(full):
     """Whether a script may write is decided before it does; what it has begun it may finish."""
-    script = "redis.call('DEL', KEYS[2]) return redis.pcall('SM.MUTATE', KEYS[1], 'boo', ARGV[1])"
+    a_little_over(full)
     with full.wire() as wire:
-        assert wire("EVAL", script, 2, "m", "other", "a reason") == OK
+        assert wire("SM.MUTATE", "m", "boo", "a reason") == OOM
+        assert wire("EVAL", SCRIPT, 2, "m", "other", "a reason") == OK
 
 
 def test_where_eviction_makes_room_a_reason_is_not_refused(full):
     """Eviction may be under way: SM.SET and SET are let in then, and so is a reason."""
     full.run("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    a_little_over(full)
     with full.wire() as wire:
         assert wire("SM.MUTATE", "m", "boo", "a reason") == OK
+
+
+def by_script(wire, key, reason):
+    return wire("EVAL", SCRIPT, 2, key, "other", reason)
+
+
+def by_itself(wire, key, reason):
+    return wire("SM.MUTATE", key, "boo", reason)
+
+
+@pytest.mark.parametrize("policy, move", [("volatile-lru", by_itself), ("noeviction", by_script)])
+def test_leniency_ends(full, policy, move):
+    """Where nothing is left to evict, and in scripts, `maxmemory` is overrun by a tenth at most."""
+    full.run("CONFIG", "SET", "maxmemory", 0)
+    full.run("CONFIG", "SET", "maxmemory-policy", policy)
+    with full.client() as client:
+        for i in range(100):
+            client.execute_command("SM.SET", f"m:{i}", ORDER)
+    a_little_over(full)
+    with full.wire() as wire:
+        replies = [move(wire, f"m:{i}", "r" * 65536) for i in range(100)]
+    assert OOM in replies, "a megabyte holds a hundred times 64 KiB no more"
+    memory = full.info("memory")
+    assert memory["used_memory"] < 1.1 * memory["maxmemory"] + 200_000
 
 
 def test_a_transaction_is_the_servers_to_refuse(full):

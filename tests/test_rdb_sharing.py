@@ -1,7 +1,7 @@
 """An RDB file holds a definition once, and nothing else does: each way in which that could go wrong."""
 
-
 import pytest
+import redis
 
 from documents import ORDER, document
 from harness import digest, follow, in_sync, server_version, value_digests, wait_until
@@ -121,6 +121,44 @@ def test_two_replicas_by_one_child(servers, filled):
     for replica in replicas:
         in_sync(filled, replica)
         assert digest(replica) == digest(filled)
+
+
+def payload(dump, record):
+    """A DUMP payload with another record in it; the checksum is the old one."""
+    head = dump[: 1 + 9 + 1]
+    length = bytes([0x80]) + len(record).to_bytes(4, "big")
+    return head + length + record + b"\0" + dump[-10:]
+
+
+def test_a_client_that_restores_into_a_file_that_is_loading(servers):
+    """A writable replica that loads in the background serves its clients meanwhile. What they restore
+    neither names a definition of the file nor takes the number of one."""
+    primary = servers.start(["repl-diskless-sync yes", "repl-backlog-size 16384", *RDB_CONFIG])
+    replica = servers.start(["replica-read-only no", "repl-diskless-load swapdb", *RDB_CONFIG])
+    follow(replica, primary)
+    replica.run("REPLICAOF", "127.0.0.1", 1)
+    for i in range(40):
+        primary.run("SM.SET", f"m:{i}", long_document(f"n{i}x", 50))
+    replica.run("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 1)
+    replica.run("CONFIG", "SET", "key-load-delay", 50_000)
+    replica.run("CONFIG", "SET", "loading-process-events-interval-bytes", 1024)
+    replica.run("REPLICAOF", "127.0.0.1", primary.port)
+    wait_until(lambda: replica.info("persistence")["async_loading"], "the load to begin")
+    replica.run("SM.SET", "own", ORDER)
+    dump = replica.run("DUMP", "own")
+    archive = dump[dump.index(b"RSMA") : -11]
+    with replica.client() as client, client.pipeline(transaction=False) as pipe:
+        for number in (n.to_bytes(8, "little") for n in range(40)):
+            # Referring to a definition of the file; carrying one, in the place of one of the file.
+            pipe.execute_command("RESTORE", b"e" + number, 0, payload(dump, b"\2\0" + number))
+            pipe.execute_command("RESTORE", b"f" + number, 0, payload(dump, b"\1\0" + number + archive))
+        replies = pipe.execute(raise_on_error=False)
+        assert client.info("persistence")["async_loading"], "the load was over too soon"
+    assert all(isinstance(reply, redis.exceptions.ResponseError) for reply in replies[::2])
+    assert set(replies[1::2]) == {b"OK"}
+    replica.run("CONFIG", "SET", "key-load-delay", 0)
+    in_sync(primary, replica)
+    assert digest(replica) == digest(primary)
 
 
 # ---- DUMP is whole, whatever is being saved -----------------------------------------------------------

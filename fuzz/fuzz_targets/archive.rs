@@ -30,7 +30,7 @@ fn one(data: &[u8], in_file: bool) {
             assert_eq!(record(&machine), data, "accepted, but written otherwise");
         }
     }
-    if let Ok(machine) = interner.read_legacy(data) {
+    if let Ok(machine) = interner.read_legacy(data, &Limits::NONE) {
         examine(&machine);
     }
     drop(reader);
@@ -80,7 +80,7 @@ fn sound(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         bytes.extend(reason);
     }
     if form != 0 {
-        bytes.push(u.int_in_range(0..=3)?);
+        bytes.extend(u.int_in_range(0..=3u64)?.to_le_bytes());
     }
     if form != 2 {
         bytes.extend(parts.archive());

@@ -49,7 +49,7 @@ fn check(interner: &Interner, json: &[u8], argument: Option<&[u8]>, dialect: Dia
 }
 
 fn legacy(interner: &Interner, json: &[u8]) {
-    let Ok(machine) = interner.read_legacy(json) else {
+    let Ok(machine) = interner.read_legacy(json, &redis_state_core::Limits::NONE) else {
         return assert!(
             interner
                 .read(json, None, Dialect::Edge, &redis_state_core::Limits::NONE)

@@ -1,6 +1,6 @@
 //! `SM.MUTATE key state [reason [FORCE]]`
 
-use redis_state_core::{Dialect, Machine};
+use redis_state_core::{Dialect, Limits, Machine};
 
 use crate::commands::{Command, dialect_for, is_option};
 use crate::config;
@@ -25,7 +25,7 @@ impl Command for Mutate {
             .get(3)
             .map(|reason| check_reason(context, reason))
             .transpose()?;
-        let mut key = context.open(name);
+        let mut key = context.open_for_writing(name);
         let Some(machine) = key.machine()? else {
             log_failed_replay(context, Self::NAME, Some(name), "there is no such key");
             context.reply_null();
@@ -83,6 +83,8 @@ fn check_reason<'a>(context: Context<'_>, reason: Str<'a>) -> Result<&'a str, Co
     let bytes = reason.bytes();
     let text = std::str::from_utf8(bytes);
     let text = text.map_err(|error| CommandError::ReasonNotText(error.valid_up_to()))?;
+    // What can't be stored is refused whoever sends it.
+    Limits::NONE.allow_reason(bytes.len())?;
     let limit = config::limits().allow_reason(bytes.len());
     // A move without a reason needs no memory, so it is let through when there is none left.
     let short_of_memory = !text.is_empty() && context.is_out_of_memory();

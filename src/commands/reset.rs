@@ -15,7 +15,7 @@ impl Command for Reset {
 
     fn run(context: Context<'_>, args: Args<'_>) -> Result<(), CommandError> {
         let [_, name] = args.exactly().ok_or(CommandError::WrongArity)?;
-        let mut key = context.open(name);
+        let mut key = context.open_for_writing(name);
         let Some(machine) = key.machine()? else {
             context.reply_null();
             return Ok(());

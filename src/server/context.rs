@@ -154,31 +154,41 @@ impl<'a> Context<'a> {
     }
 
     /// Whether this command has happened elsewhere already and has to be done here whatever the
-    /// local configuration says: it comes from the primary or from an append-only file.
+    /// local configuration says: it comes from the primary or from an append-only file. On a replica
+    /// that takes no writes from clients, whatever writes is of the primary's making, though it may
+    /// come by way of another module's command.
     #[cold]
     pub fn obeys(self) -> bool {
-        self.has_flag(raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING)
+        const HERE: u32 = raw::REDISMODULE_CTX_FLAGS_SLAVE | raw::REDISMODULE_CTX_FLAGS_READONLY;
+        let flags = self.flags();
+        flags & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
+            || flags & HERE == HERE
     }
 
     /// Whether this command is replayed from an append-only file at this moment.
     #[cold]
     pub fn is_replayed(self) -> bool {
-        self.has_flag(raw::REDISMODULE_CTX_FLAGS_LOADING)
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_LOADING != 0
     }
 
-    /// Whether the server is over `maxmemory` and neither makes room by eviction nor has let this
-    /// command in as part of a transaction or a script, which are refused before they begin.
+    /// Whether the server is over `maxmemory`. Where it may be making room by eviction at this
+    /// moment, and within a transaction or a script, which should not break off half way, it counts
+    /// as over when it is so by a tenth.
     pub fn is_out_of_memory(self) -> bool {
-        let admitted = raw::REDISMODULE_CTX_FLAGS_EVICT
+        const LENIENT: u32 = raw::REDISMODULE_CTX_FLAGS_EVICT
             | raw::REDISMODULE_CTX_FLAGS_MULTI
             | raw::REDISMODULE_CTX_FLAGS_LUA;
-        self.has_flag(raw::REDISMODULE_CTX_FLAGS_OOM) && !self.has_flag(admitted)
+        let flags = self.flags();
+        if flags & raw::REDISMODULE_CTX_FLAGS_OOM == 0 {
+            return false;
+        }
+        // SAFETY: takes nothing and gives a number.
+        flags & LENIENT == 0 || unsafe { api!(RedisModule_GetUsedMemoryRatio()) } > 1.1
     }
 
-    fn has_flag(self, flags: u32) -> bool {
+    fn flags(self) -> u32 {
         // SAFETY: by invariant 1.
-        let set = unsafe { api!(RedisModule_GetContextFlags(self.raw)) };
-        set.cast_unsigned() & flags != 0
+        unsafe { api!(RedisModule_GetContextFlags(self.raw)) }.cast_unsigned()
     }
 }
 

@@ -30,14 +30,14 @@ pub struct Key<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Opens a key to look at its machine, or to change it in place. For that, reading is enough;
-    /// who changes a machine signals it.
+    /// Opens a key to look at its machine. To the server this is a read, which counts as a hit or a
+    /// miss.
     #[inline]
     pub fn open(self, name: Str<'_>) -> Key<'a> {
         self.open_as(name, raw::REDISMODULE_READ)
     }
 
-    /// Opens a key to put a value in.
+    /// Opens a key to put a value in, or to change the one that is there. Who does so signals it.
     #[inline]
     pub fn open_for_writing(self, name: Str<'_>) -> Key<'a> {
         self.open_as(name, raw::REDISMODULE_READ | raw::REDISMODULE_WRITE)

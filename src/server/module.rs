@@ -92,6 +92,17 @@ pub fn set_options(context: Context<'_>) {
     };
 }
 
+/// Whether a value that is loaded now is one that a client restores: the server is no replica, and
+/// reads no file.
+pub fn restores_for_client() -> bool {
+    const ELSEWHERE: u32 = raw::REDISMODULE_CTX_FLAGS_LOADING
+        | raw::REDISMODULE_CTX_FLAGS_ASYNC_LOADING
+        | raw::REDISMODULE_CTX_FLAGS_SLAVE;
+    // SAFETY: the server takes null for "no command in particular".
+    let flags = unsafe { api!(RedisModule_GetContextFlags(std::ptr::null_mut())) };
+    flags.cast_unsigned() & ELSEWHERE == 0
+}
+
 /// What the server does with a file.
 pub enum FileEvent {
     /// A file is about to be written, by this thread of this process.

@@ -70,7 +70,10 @@ pub unsafe extern "C" fn entry<C: Command>(
     let (context, args) = unsafe { (Context::new(context), Args::new(argv, argc)) };
     match guarded(C::NAME, || C::run(context, args)) {
         Some(Ok(())) => {}
-        Some(Err(CommandError::WrongArity)) => context.reply_wrong_arity(),
+        Some(Err(error @ CommandError::WrongArity)) => {
+            log_failed_replay(context, C::NAME, args.get(1), &error.to_string());
+            context.reply_wrong_arity();
+        }
         Some(Err(error)) => {
             let why = error.to_string();
             fail(context, args, C::NAME, &why);

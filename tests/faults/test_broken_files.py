@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from documents import ORDER, document
-from harness import CRASH, SLOWDOWN, aof_files, digest, in_sync, wait_until
+from harness import CRASH, SLOWDOWN, aof_files, digest, encode, in_sync, wait_until
 from proxy import CuttingProxy
 from stored import RDB_CONFIG, commands, value_span
 
@@ -27,6 +27,7 @@ MACHINES = {
 }
 REASONS = r"the data ends too early|record|definition|archive|number|state|reason|encoding|magic|header"
 SAYS_WHY = re.compile(rf"key '(\S+)' holds no valid state machine: .*({REASONS})".encode())
+REFERS_NOWHERE = re.compile(rb"key '\S+' holds no valid state machine: definition \w+ was not in the file so far")
 # The servers' own words for what they meet outside of a machine.
 SERVERS_WORDS = re.compile(rb"(?i)short read|rdb|aof|append only|unexpected end|bad file format")
 # The last thing that is said before the server ends, or checks the file and ends.
@@ -169,7 +170,8 @@ def test_an_rdb_damaged_in_a_machine(rdb, damage):
             refused += 1
             assert SAYS_WHY.search(log) or SERVERS_WORDS.search(log), log.decode(errors="replace")
             # From here on the damaged length or opcode is the server's, which reads past it.
-            if at >= start + 3:
+            # A definition's own number is missed where another machine refers to it.
+            if at >= start + 3 and not REFERS_NOWHERE.search(log):
                 assert b"key '" + key.encode() in log, log.decode(errors="replace")
     assert refused
 
@@ -234,6 +236,41 @@ def test_a_plain_aof_damaged_in_the_middle(servers, base):
         is_sound(server)
         server.kill()
     assert failed
+
+
+@pytest.mark.parametrize(
+    "step, why",
+    [
+        (["SM.MUTATE", "order:1"], b"wrong number of arguments"),
+        (["SM.RESET", "order:1", "x"], b"wrong number of arguments"),
+        (["SM.MUTATE", "order:1", "boo", b"r" * (64 * 2**20 + 1)], b"over the limit of 67108864"),
+    ],
+    ids=["too few", "too many", "too long"],
+)
+def test_a_command_that_no_server_of_ours_wrote(servers, step, why):
+    """It is skipped, the log says so, and what is there is saved and opened again. Or the server
+    itself counts the arguments, and refuses the file."""
+    server = aof_server(servers)
+    populate(server)
+    server.kill()
+    last = next(file for file in aof_files(server) if ".incr." in file.name)
+    with open(last, "ab") as file:
+        file.write(encode(*step))
+    up, log = try_start(server)
+    if b"append only file" in log and b"error: wrong number of arguments for" in log:
+        assert not up
+        return
+    assert up, log.decode(errors="replace")
+    server.wait_ready()
+    assert re.search(rb"key 'order:1': %s fails while the file is loaded: .*%s" % (step[0].encode(), why), log)
+    before = digest(server)
+    # A file that long is rewritten by itself when it has been read.
+    idle = lambda: not server.info("persistence")["aof_rewrite_in_progress"]
+    wait_until(idle, "the server's own rewrite")
+    server.run("BGREWRITEAOF")
+    wait_until(idle, "the rewrite")
+    server.restart()
+    assert digest(server) == before
 
 
 def damaged_steps(data):

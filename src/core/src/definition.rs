@@ -287,8 +287,7 @@ pub(crate) fn index_names(parts: &Parts) -> Result<Probe, ArchiveError> {
 
 fn index_edges(parts: &Parts) -> Probe {
     let long = |row: &Range<usize>| row.len() > SCANNED;
-    let count = parts.rows().filter(long).map(|row| row.len()).sum();
-    let mut index = Probe::with_room_for(count);
+    let mut index = Probe::with_room_for(distinct_edges(parts, long));
     for (from, row) in (0..).zip(parts.rows()).filter(|(_, row)| long(row)) {
         for at in row.clone() {
             let to = parts.targets[at];
@@ -302,6 +301,20 @@ fn index_edges(parts: &Parts) -> Probe {
         }
     }
     index
+}
+
+/// How many transitions the chosen rows have, repeats not counted: a row may list one target millions
+/// of times, in a payload that was compressed to next to nothing.
+fn distinct_edges(parts: &Parts, chosen: impl Fn(&Range<usize>) -> bool) -> usize {
+    if !parts.rows().any(|row| chosen(&row)) {
+        return 0;
+    }
+    // For each state the last row that was seen to list it, counted from one.
+    let mut listed_by = vec![0_u32; parts.name_ends.len()];
+    let rows = (1..).zip(parts.rows()).filter(|(_, row)| chosen(row));
+    rows.flat_map(|(from, row)| parts.targets[row].iter().map(move |&to| (from, to)))
+        .filter(|&(from, to)| std::mem::replace(&mut listed_by[to as usize], from) != from)
+        .count()
 }
 
 impl Parts {

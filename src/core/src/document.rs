@@ -7,7 +7,7 @@ use crate::archive::{MAX_DOCUMENT_BYTES, MAX_STATES, Parts, StateId};
 use crate::dialect::Dialect;
 use crate::error::{DocumentError, Fault, Place, Quoted};
 use crate::hash;
-use crate::limits::{Limits, MAX_REASON_BYTES};
+use crate::limits::Limits;
 use crate::probe::Probe;
 
 /// Nesting beyond which the JSON parser gives up. A machine needs three levels; some more, and an
@@ -16,10 +16,6 @@ const MAX_DEPTH: usize = 16;
 
 /// The longest escape of one byte: `\u0000`.
 const LONGEST_ESCAPE: usize = 6;
-
-/// Longest document of the old module that is read. Such come from outside without passing any
-/// limit, and the parser takes some twenty times their size while it reads.
-const MAX_LEGACY_BYTES: usize = 64 << 20;
 
 /// A document as read: parts that pass every check, and what belongs to the machine alone.
 #[derive(Debug)]
@@ -60,7 +56,8 @@ impl<'a> Key<'a> {
         })
     }
 
-    /// Cuts a leading `{"current":"…"` off, if the name in it stands for itself.
+    /// Cuts a leading `{"current":"…"` off, if the name in it stands for itself. Where another name
+    /// is asked for, this one is not looked at again: so that it is text has to be seen here.
     fn split(json: &'a [u8]) -> Option<Self> {
         let after = json.strip_prefix(b"{\"current\":\"")?;
         let end = after
@@ -68,6 +65,7 @@ impl<'a> Key<'a> {
             .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)?;
         let (name, rest) = after.split_at(end);
         let rest = rest.strip_prefix(b"\"")?;
+        std::str::from_utf8(name).ok()?;
         Some(Self {
             current: Some(name),
             rest,
@@ -92,13 +90,15 @@ pub(crate) fn parse(
 
 /// Reads a document that the old module saved: unknown fields do not matter, and an empty `current`
 /// is meant literally where the empty name is a state.
-pub(crate) fn parse_legacy(json: &[u8]) -> Result<Document, DocumentError> {
-    if json.len() > MAX_LEGACY_BYTES {
+pub(crate) fn parse_legacy(json: &[u8], limits: &Limits) -> Result<Document, DocumentError> {
+    // Such come from outside, and the parser takes some fifteen times their size while it reads.
+    if json.len() > MAX_DOCUMENT_BYTES {
         return Err(DocumentError(Fault::Format("its document is over 64 MiB")));
     }
+    limits.allow_document(json.len())?;
     with_tape(json, |nodes| {
         let fields = Fields::of(nodes, Dialect::Edge)?;
-        let mut document = build(&fields, None, &Limits::NONE)?;
+        let mut document = build(&fields, None, limits)?;
         if fields.current == Some("")
             && let Some(nameless) = document.parts.position(b"")
         {
@@ -113,7 +113,7 @@ fn with_tape<T>(
     json: &[u8],
     read: impl FnOnce(&[Node<'_>]) -> Result<T, DocumentError>,
 ) -> Result<T, DocumentError> {
-    // The parser's positions are 32-bit.
+    // The parser's positions are 32-bit; the server's own strings are shorter.
     if json.len() > u32::MAX as usize / 2 {
         return Err(DocumentError(Fault::Format("document is over 2 GB")));
     }
@@ -323,9 +323,6 @@ fn build(
     limits: &Limits,
 ) -> Result<Document, DocumentError> {
     limits.allow_reason(fields.reason.len())?;
-    if fields.reason.len() > MAX_REASON_BYTES {
-        return Err(DocumentError(Fault::Format("its reason is over 64 MiB")));
-    }
     let mut builder = Builder::with_room_for(fields.keys);
     builder.add_keys(fields.map)?;
     let rows = fields.keys;
@@ -356,7 +353,7 @@ fn build(
     // Counted only where it could matter.
     if names_bound > MAX_DOCUMENT_BYTES && parts.document_bytes() > MAX_DOCUMENT_BYTES {
         return Err(DocumentError(Fault::Format(
-            "in normal form it is over 512 MiB",
+            "in normal form it is over 64 MiB",
         )));
     }
     Ok(Document {

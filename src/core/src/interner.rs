@@ -129,8 +129,9 @@ impl Interner {
         dialect: Dialect,
         limits: &Limits,
     ) -> Result<Read, DocumentError> {
-        limits.allow_document(json.len())?;
         let current = current.filter(|name| !name.is_empty());
+        // The argument is kept like a name in the document.
+        limits.allow_document(json.len() + current.map_or(0, <[u8]>::len))?;
         let key = document::Key::of(json);
         let hash = hash::of_bytes(key.rest);
         if let Some(machine) = self.0.recognise(hash, &key, current, limits) {
@@ -165,8 +166,8 @@ impl Interner {
     }
 
     /// The machine of a document that the old module saved.
-    pub fn read_legacy(&self, json: &[u8]) -> Result<Machine, DocumentError> {
-        self.machine(document::parse_legacy(json)?)
+    pub fn read_legacy(&self, json: &[u8], limits: &Limits) -> Result<Machine, DocumentError> {
+        self.machine(document::parse_legacy(json, limits)?)
     }
 
     /// A machine without states but the empty name, which is its initial and current one.

@@ -26,7 +26,7 @@ impl Limits {
         document_bytes: usize::MAX,
         states: usize::MAX,
         transitions: usize::MAX,
-        reason_bytes: usize::MAX,
+        reason_bytes: MAX_REASON_BYTES,
     };
 
     /// What a server starts with.

@@ -5,7 +5,10 @@
 //! definition hold it once. A [`FileReader`] sees the records in order and keeps every definition
 //! until the file ends: the machine that carried it may be expired and gone by then.
 
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,6 +36,8 @@ const REASON: u8 = 0b100;
 pub struct FileWriter {
     /// The file's own number; zero before the first file.
     file: u32,
+    /// The number of the file's first definition.
+    first: u64,
     definitions: u32,
     open: bool,
 }
@@ -42,14 +47,24 @@ impl FileWriter {
     pub const fn new() -> Self {
         Self {
             file: 0,
+            first: 0,
             definitions: 0,
             open: false,
         }
     }
 
-    /// A file begins.
+    /// A file begins. Its definitions get numbers that nobody can guess: a server that loads in the
+    /// background may be given records by its clients meanwhile, and these must neither name a
+    /// definition of the file nor take the number of one.
     pub fn open(&mut self) {
+        // Keyed at random for each process, and with other keys each time.
+        self.open_at(RandomState::new().hash_one(self.file));
+    }
+
+    /// A file begins, the number of its first definition being known.
+    pub fn open_at(&mut self, first: u64) {
         self.file = next_file();
+        self.first = first;
         self.definitions = 0;
         self.open = true;
     }
@@ -77,14 +92,15 @@ impl FileWriter {
             out.extend_from_slice(reason.as_bytes());
         }
         if form != ALONE {
-            put(number, out);
+            let number = self.first.wrapping_add(u64::from(number));
+            out.extend_from_slice(&number.to_le_bytes());
         }
         if form != EARLIER {
             out.extend_from_slice(definition.archive());
         }
     }
 
-    /// The form of the record, and the definition's number in the file.
+    /// The form of the record, and how many definitions of the file came before this one.
     fn place(&mut self, definition: &Definition) -> (u8, u32) {
         if !self.open {
             return (ALONE, 0);
@@ -113,7 +129,7 @@ fn next_file() -> u32 {
 /// Reads records, inside an RDB file or alone.
 #[derive(Debug, Default)]
 pub struct FileReader {
-    definitions: Option<Vec<Arc<Definition>>>,
+    definitions: Option<HashMap<u64, Arc<Definition>>>,
 }
 
 impl FileReader {
@@ -124,7 +140,7 @@ impl FileReader {
 
     /// A file begins.
     pub fn open(&mut self) {
-        self.definitions = Some(Vec::new());
+        self.definitions = Some(HashMap::new());
     }
 
     /// Whether a file is being read.
@@ -157,32 +173,27 @@ impl FileReader {
         machine(definition, state, reason)
     }
 
-    /// The number has to be the next one: a record that slipped in from elsewhere (RESTORE on a
-    /// writable replica that is loading) must not shift those that follow.
     fn first(&mut self, rest: &[u8], interner: &Interner) -> Result<Arc<Definition>, RecordError> {
-        let (number, archive) = take(rest)?;
+        let (number, archive) = take_number(rest)?;
         let file = self.definitions.as_mut().ok_or(RecordError(Kind::NoFile))?;
-        let known = file.len();
-        if number as usize != known {
-            return Err(RecordError(Kind::Number { number, known }));
-        }
+        let Entry::Vacant(free) = file.entry(number) else {
+            return Err(RecordError(Kind::Taken(number)));
+        };
         let definition = load(archive, interner)?;
-        file.push(Arc::clone(&definition));
+        free.insert(Arc::clone(&definition));
         Ok(definition)
     }
 
     fn earlier(&self, rest: &[u8]) -> Result<Arc<Definition>, RecordError> {
-        let (number, rest) = take(rest)?;
+        let (number, rest) = take_number(rest)?;
         if !rest.is_empty() {
             return Err(RecordError(Kind::Trailing(rest.len())));
         }
         let file = self.definitions.as_ref().ok_or(RecordError(Kind::NoFile))?;
-        let unknown = Kind::Number {
-            number,
-            known: file.len(),
-        };
-        let definition = file.get(number as usize).ok_or(RecordError(unknown))?;
-        Ok(Arc::clone(definition))
+        let definition = file.get(&number);
+        definition
+            .map(Arc::clone)
+            .ok_or(RecordError(Kind::Unknown(number)))
     }
 }
 
@@ -214,6 +225,11 @@ fn take(bytes: &[u8]) -> Result<(u32, &[u8]), RecordError> {
     decode::u32(bytes).map_err(|_| RecordError(Kind::Varint))
 }
 
+fn take_number(bytes: &[u8]) -> Result<(u64, &[u8]), RecordError> {
+    let (number, rest) = bytes.split_first_chunk().ok_or(RecordError(Kind::Short))?;
+    Ok((u64::from_le_bytes(*number), rest))
+}
+
 fn take_text(bytes: &[u8]) -> Result<(&str, &[u8]), RecordError> {
     let (length, rest) = take(bytes)?;
     let (text, rest) = rest
@@ -240,7 +256,8 @@ enum Kind {
     Reason,
     ReasonLength(usize),
     State { state: StateId, states: usize },
-    Number { number: u32, known: usize },
+    Taken(u64),
+    Unknown(u64),
     NoFile,
     Trailing(usize),
     Archive(ArchiveError),
@@ -265,11 +282,11 @@ impl fmt::Display for RecordError {
                     "current state is number {state}, but there are {states} states"
                 )
             }
-            Kind::Number { number, known } => {
-                write!(
-                    f,
-                    "definition number {number}, but the file had {known} so far"
-                )
+            Kind::Taken(number) => {
+                write!(f, "definition {number:016x} was in the file before")
+            }
+            Kind::Unknown(number) => {
+                write!(f, "definition {number:016x} was not in the file so far")
             }
             Kind::NoFile => write!(f, "record belongs to an RDB file and was met outside one"),
             Kind::Trailing(got) => write!(f, "{got} bytes too many at the end of the record"),

@@ -31,7 +31,8 @@ MACHINES = {
     ),
     "wide": document([("hub", [f"spoke-{at}" for at in range(300)])], "hub", "spoke-298", "x" * 200),
 }
-# One RDB file: its machines in order. Equal definitions are in it once.
+# One RDB file: its machines in order. Equal definitions are in it once, numbered from here on.
+FIRST_NUMBER = 2**64 - 2
 FILE = ["order", "names", "order-moved", "order", "blank", "names", "blank"]
 
 
@@ -87,7 +88,7 @@ def record(machine, form=ALONE, definition=0):
     if reason:
         out += varint(len(reason)) + reason
     if form != ALONE:
-        out += varint(definition)
+        out += struct.pack("<Q", (FIRST_NUMBER + definition) % 2**64)
     if form != EARLIER:
         out += archive(machine)
     return out

@@ -94,3 +94,34 @@ fn a_long_reason_is_refused_and_what_is_stored_is_not() {
     let loaded = FileReader::new().read(&alone(&machine), &interner).unwrap();
     assert_eq!(loaded.reason().len(), 100_000);
 }
+
+/// It is kept like a name in the document.
+#[test]
+fn the_argument_for_the_current_state_counts_as_part_of_the_document() {
+    let json = br#"{"map":{"a":["b"]},"initial":"a"}"#;
+    let interner = Interner::new();
+    let limits = Limits {
+        document_bytes: json.len() + 4,
+        ..Limits::NONE
+    };
+    let read = |current: &[u8]| interner.read(json, Some(current), Dialect::Documented, &limits);
+    assert!(read(b"1234").is_ok());
+    assert_eq!(
+        read(b"12345").unwrap_err().to_string(),
+        "document has 38 bytes, over the limit of 37 (redisstate.max-document-bytes)"
+    );
+}
+
+#[test]
+fn a_document_of_the_old_module_is_bound_if_it_is_asked_for() {
+    let json = br#"{"current":"a","map":{"a":["b"]},"initial":"a","reason":""}"#;
+    let read = |document_bytes| {
+        let limits = Limits {
+            document_bytes,
+            ..Limits::NONE
+        };
+        Interner::new().read_legacy(json, &limits)
+    };
+    assert!(read(json.len()).is_ok());
+    assert!(read(json.len() - 1).unwrap_err().limit().is_some());
+}

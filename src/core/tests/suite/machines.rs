@@ -48,7 +48,7 @@ proptest! {
 
     #[test]
     fn the_old_module_s_documents_are_read_the_same_but_for_an_empty_current(model in model()) {
-        let machine = Interner::new().read_legacy(&model.to_json(Dialect::Edge)).unwrap();
+        let machine = Interner::new().read_legacy(&model.to_json(Dialect::Edge), &Limits::NONE).unwrap();
         model.assert_is(&machine);
     }
 }
@@ -56,7 +56,13 @@ proptest! {
 #[test]
 fn an_empty_current_of_the_old_module_is_a_state_where_there_is_one() {
     let interner = Interner::new();
-    let state = |json: &[u8]| interner.read_legacy(json).unwrap().state_name().to_owned();
+    let state = |json: &[u8]| {
+        interner
+            .read_legacy(json, &Limits::NONE)
+            .unwrap()
+            .state_name()
+            .to_owned()
+    };
     assert_eq!(
         state(br#"{"current":"","map":{"a":[""]},"initial":"a"}"#),
         ""

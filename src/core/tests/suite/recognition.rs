@@ -19,16 +19,20 @@ fn outcome(read: Result<Read, DocumentError>) -> Result<(Machine, Vec<u8>, bool)
 enum Surgery {
     None,
     Prefix(String),
+    RawPrefix(&'static [u8]),
     Unprefix,
     DropByte(Index),
     Insert(Index, u8),
     Prepend(&'static str),
 }
 
+const NOT_TEXT: &[&[u8]] = &[b"\xff", b"\xc3", b"a\x80"];
+
 fn surgery() -> impl Strategy<Value = Surgery> {
     prop_oneof![
         8 => Just(Surgery::None),
         2 => name().prop_map(Surgery::Prefix),
+        1 => select(NOT_TEXT).prop_map(Surgery::RawPrefix),
         2 => Just(Surgery::Unprefix),
         1 => any::<Index>().prop_map(Surgery::DropByte),
         1 => (any::<Index>(), select(&b"\0 \"\\{}[],a\xff"[..])).prop_map(|(at, b)| Surgery::Insert(at, b)),
@@ -49,6 +53,10 @@ fn operate(json: &[u8], surgery: &Surgery) -> Vec<u8> {
         Surgery::Prefix(name) => {
             let name = serde_json::to_string(name).unwrap();
             bytes.splice(..end, format!("{{\"current\":{name}").into_bytes());
+        }
+        Surgery::RawPrefix(name) => {
+            let prefix = [&b"{\"current\":\""[..], name, b"\""].concat();
+            drop(bytes.splice(..end, prefix));
         }
         Surgery::Unprefix => drop(bytes.drain(..end)),
         Surgery::DropByte(at) => drop(bytes.remove(at.index(json.len()))),
@@ -143,4 +151,21 @@ fn a_known_document_behind_a_current_state_is_no_document() {
     let twice = format!("{{\"current\":\"a\"{whole}");
     let error = read(&interner, &twice, None).unwrap_err();
     assert_eq!(error, read(&Interner::new(), &twice, None).unwrap_err());
+}
+
+/// A document that is no text passed where the argument named another state: a replay of it fails.
+#[test]
+fn a_leading_name_that_is_not_text_is_refused_though_another_one_is_asked_for() {
+    let interner = Interner::new();
+    let read =
+        |json: &[u8], current| interner.read(json, current, Dialect::Documented, &Limits::NONE);
+    let document = |name: &[u8]| {
+        let rest = br#"","map":{"x":["y"]},"initial":"x"}"#;
+        [&b"{\"current\":\""[..], name, rest].concat()
+    };
+    let _kept = read(&document(b"x"), None).unwrap();
+    let argument: Option<&[u8]> = Some(b"y");
+    assert!(read(&document(b"y"), argument).unwrap().recognised);
+    let error = read(&document(b"\xff"), argument).unwrap_err().to_string();
+    assert_eq!(error, "not JSON at byte 12: invalid UTF-8");
 }

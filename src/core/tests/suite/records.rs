@@ -135,7 +135,7 @@ fn two_writers_do_not_believe_each_other() {
     let machine = order();
     let mut writers = [FileWriter::new(), FileWriter::new()];
     let records = writers.each_mut().map(|writer| {
-        writer.open();
+        writer.open_at(7);
         let mut record = Vec::new();
         writer.write(&machine, &mut record);
         record
@@ -202,7 +202,7 @@ fn every_damage_has_its_message() {
 fn every_misplaced_reference_has_its_message() {
     let machine = order();
     let mut writer = FileWriter::new();
-    writer.open();
+    writer.open_at(0xabc);
     let [mut first, mut second] = [Vec::new(), Vec::new()];
     writer.write(&machine, &mut first);
     writer.write(&machine, &mut second);
@@ -214,10 +214,10 @@ fn every_misplaced_reference_has_its_message() {
 
     let mut reader = FileReader::new();
     reader.open();
-    let early = "definition number 0, but the file had 0 so far";
+    let early = "definition 0000000000000abc was not in the file so far";
     assert_eq!(error(&mut reader, &second), early);
     reader.read(&first, &Interner::new()).unwrap();
-    let again = "definition number 0, but the file had 1 so far";
+    let again = "definition 0000000000000abc was in the file before";
     assert_eq!(error(&mut reader, &first), again);
     second.push(0);
     let trailing = "1 bytes too many at the end of the record";
@@ -226,6 +226,46 @@ fn every_misplaced_reference_has_its_message() {
     assert!(reader.read(&second, &Interner::new()).is_ok());
     reader.close();
     assert_eq!(error(&mut reader, &second), no_file);
+    // Without the last byte of the number.
+    reader.open();
+    second.pop();
+    assert_eq!(error(&mut reader, &second), "record ends too early");
+}
+
+/// As RESTORE by a client of a server that loads in the background.
+#[test]
+fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
+    let interner = Interner::new();
+    let json = |name: &str| format!(r#"{{"map":{{"{name}":["b"]}},"initial":"{name}"}}"#);
+    let machines: Vec<Machine> = (0..40)
+        .map(|at| {
+            let name = format!("a{at}");
+            read(&interner, json(&name).as_bytes(), Dialect::Documented)
+        })
+        .collect();
+    let written = |writer: &mut FileWriter, machine: &Machine| {
+        let mut record = Vec::new();
+        writer.write(machine, &mut record);
+        record
+    };
+    let [mut file, mut forger] = [FileWriter::new(), FileWriter::new()];
+    file.open();
+    let whole: Vec<Vec<u8>> = machines
+        .iter()
+        .map(|machine| written(&mut file, machine))
+        .collect();
+    let mut reader = FileReader::new();
+    reader.open();
+    for (at, (machine, record)) in machines.iter().zip(&whole).enumerate() {
+        // The numbers that a file would have that counts from zero, and those of another file.
+        forger.open_at(at as u64);
+        let carrying = written(&mut forger, machine);
+        let referring = written(&mut forger, machine);
+        assert!(reader.read(&referring, &interner).is_err());
+        assert!(reader.read(&carrying, &interner).is_ok());
+        let loaded = reader.read(record, &interner).unwrap();
+        assert_eq!(alone(&loaded), alone(machine));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! `a_small_archive_of_a_huge_document_is_refused` and
 //! `the_one_state_that_is_there_for_nothing_has_a_name`.
 
-use redis_state_core::{Dialect, FileReader, Interner};
+use redis_state_core::{Dialect, FileReader, Interner, Limits};
 
 use crate::machines::read;
 use crate::records::alone;
@@ -31,7 +31,7 @@ fn a_document_cannot_say_that_the_nameless_state_is_current() {
     let loaded = FileReader::new().read(&alone(&machine), &interner).unwrap();
     assert_eq!(loaded.state_name(), "");
     let legacy = interner
-        .read_legacy(&machine.to_json(Dialect::Edge))
+        .read_legacy(&machine.to_json(Dialect::Edge), &Limits::NONE)
         .unwrap();
     assert_eq!(legacy.state_name(), "");
 }
