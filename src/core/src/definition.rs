@@ -346,6 +346,23 @@ mod tests {
         (before, memory())
     }
 
+    /// A payload of a megabyte may hold such a row, compressed.
+    #[test]
+    fn a_target_that_is_repeated_takes_its_number_and_nothing_else() {
+        const TIMES: usize = 100_000;
+        let row = vec!["\"a\""; TIMES].join(",");
+        let interner = Interner::new();
+        let json = format!(r#"{{"map":{{"a":[{row}]}},"initial":"a"}}"#);
+        let read = interner.read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
+        let definition = read.unwrap().machine;
+        // The document is kept beside it, to be recognised.
+        let memory = definition.definition().memory(|_, bytes| bytes) - json.len();
+        assert!(
+            memory < 4 * TIMES + 1000,
+            "{memory} bytes for {TIMES} targets"
+        );
+    }
+
     #[test]
     fn the_text_is_kept_once_asked_for() {
         let row = |at: usize| format!("\"state{at}\":[\"state{}\",\"state0\"]", (at + 1) % 50);
