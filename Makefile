@@ -24,7 +24,8 @@ help:
 	@echo 'make fuzz          every fuzz target for TIME=60 seconds'
 	@echo 'make test-matrix   the integration tests on every supported server'
 	@echo 'make test-hostile  COUNT=100000 damaged payloads    make test-faults  ROUNDS=300 kills'
-	@echo 'make test-memory   the same under AddressSanitizer   make miri         core tests under Miri'
+	@echo 'make test-memory   integration tests under AddressSanitizer'
+	@echo 'make miri          core tests under Miri, valgrind and ThreadSanitizer'
 	@echo 'make build         the module alone                  make clean        all of it away'
 	@echo 'SERVER=/path/to/redis-server picks another server for run, test and bench'
 

@@ -57,16 +57,23 @@ def wait_until(condition, what, timeout=20.0, pause=0.01):
         time.sleep(pause)
 
 
-# Below what the system gives to clients; the cluster bus is 10000 above. Each of the processes that run
-# tests side by side has ports of its own.
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-PORTS = range(10000 + 2400 * WORKER, 10000 + 2400 * (WORKER + 1))
+# Below what the system gives to clients; the cluster bus is 10000 above.
+PORTS = range(10000, 20000)
 _ports = itertools.cycle(random.sample(PORTS, len(PORTS)))
 
 
-def free_port():
-    """A port that nobody listens on, and whose cluster bus port is free as well."""
-    return next(port for port in _ports if _can_bind(port) and _can_bind(port + 10000))
+def take_port():
+    """A port that nobody listens on, whose cluster bus port is free as well, and a lock on it: an
+    abstract Unix socket, which keeps other processes that run tests away until it is closed."""
+    for port in _ports:
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0redisstate-test-{port}")
+            if _can_bind(port) and _can_bind(port + 10000):
+                return port, lock
+        except OSError:
+            pass
+        lock.close()
 
 
 def _can_bind(port):
@@ -108,7 +115,7 @@ class Server:
 
     def __init__(self, config=(), module=MODULE, module_args="", allow_panics=False):
         self.folder = Path(tempfile.mkdtemp(prefix="redisstate-"))
-        self.port = free_port()
+        self.port, self._port_lock = take_port()
         self.allow_panics = allow_panics
         self.process = None
         self.expected_to_end = False
@@ -233,6 +240,7 @@ class Server:
                 self._signal_group(signal.SIGKILL)
                 self.process.wait()
             shutil.rmtree(self.folder, ignore_errors=True)
+            self._port_lock.close()
 
     def _end_gently(self):
         self.process.terminate()

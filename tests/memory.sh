@@ -2,7 +2,7 @@
 # The integration tests with the module under AddressSanitizer: wrong reads and writes, use after
 # free, and memory that nothing points to any more when a server ends.
 #
-#   tests/memory.sh [pytest arguments]      (default: all of tests/)
+#   tests/memory.sh [pytest arguments]
 #
 # The module is compiled with the checks, by the flags of the fuzz targets (fuzz/README.md says how a
 # stable toolchain takes them). The server is the installed one; the sanitizer's allocator, loaded
@@ -16,25 +16,29 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 folder=target/asan
 runtime=$folder/checks.so
 
+server=$(command -v "${SERVER:-redis-server}")
+archive=$(compgen -G "$(rustc --print target-libdir)/librustc-*_rt.asan.a" | head -n 1) || true
+[ -n "$archive" ] || { echo 'this Rust has no AddressSanitizer; those of rustup have, on Linux' >&2; exit 1; }
+# One with an allocator built in would not be seen allocating.
+nm -D "$server" | grep -E ' U malloc(@|$)' >/dev/null \
+    || { echo "$server has its allocator built in; take one that doesn't, as Debian's" >&2; exit 1; }
+
 build() {
     local made=$folder/$host/release/libredis_state.so name=$1
     shift
     RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Cforce-frame-pointers=yes' \
     CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
         cargo build --release --target "$host" --target-dir $folder "$@"
-    cp "$made" "$folder/$name.so"
+    cp --remove-destination "$made" "$folder/$name.so"
 }
 
 # Rust brings the runtime as an archive for executables. As a library it does without the part that
 # starts before everything else, and must not be called libasan: it takes that for another runtime.
 make_runtime() {
-    local archive
-    archive=$(compgen -G "$(rustc --print target-libdir)/librustc-*_rt.asan.a" | head -n 1) || true
-    [ -n "$archive" ] || { echo 'this Rust has no AddressSanitizer; one of rustup has, on Linux' >&2; exit 1; }
     cp "$archive" $folder/runtime.a
     ar d $folder/runtime.a asan_preinit.cpp.o
     cc -shared -o $runtime -Wl,--whole-archive $folder/runtime.a -Wl,--no-whole-archive \
-        -lpthread -ldl -lm -lrt -lstdc++
+        -lpthread -ldl -lm -lrt -l:libstdc++.so.6
     rm $folder/runtime.a
 }
 
@@ -50,15 +54,14 @@ cat >"$reports/redis-server" <<TEXT
 #!/bin/sh
 export ASAN_OPTIONS=log_path=$reports/report:abort_on_error=1:allocator_may_return_null=1:fast_unwind_on_malloc=0:quarantine_size_mb=32:handle_segv=0:handle_abort=0
 export LSAN_OPTIONS=exitcode=0
-LD_PRELOAD=$PWD/$runtime exec "$(command -v "${SERVER:-redis-server}")" "\$@"
+LD_PRELOAD=$PWD/$runtime exec "$server" "\$@"
 TEXT
 chmod +x "$reports/redis-server"
 
-[ $# -gt 0 ] || set -- tests
 status=0
 # A server is ended gently where waits are stretched: leaks are looked for at its end.
 SERVER=$reports/redis-server SLOWDOWN=4 MODULE=$folder/libredis_state.so FAULT_MODULE=$folder/libredis_state-fault.so \
-    .venv/bin/python -m pytest "$@" || status=$?
+    .venv/bin/python -m pytest tests "$@" || status=$?
 
 # The server itself is not on trial: what counts is a report with a frame of the module in it.
 found=$(awk -v RS= '/redis_state/ || /LeakSanitizer has encountered/' "$reports"/report.* 2>/dev/null || true)

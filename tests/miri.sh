@@ -36,15 +36,17 @@ under_valgrind() {
 
 # ThreadSanitizer has to see the standard library's own accesses, so that is compiled here too.
 threads() {
-    local toolchain
+    local toolchain sysroot
     for toolchain in '' +nightly; do
-        [ -d "$(rustc $toolchain --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] || continue
+        sysroot=$(rustc $toolchain --print sysroot 2>/dev/null) || continue
+        [ -d "$sysroot/lib/rustlib/src/rust/library" ] || continue
+        compgen -G "$sysroot/lib/rustlib/$(host)/lib/librustc-*_rt.tsan.a" >/dev/null || continue
         echo "thread tests under ThreadSanitizer, $(rustc $toolchain --version)"
         RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=thread cargo $toolchain test -Zbuild-std \
             --target "$(host)" --target-dir target/tsan -p redis-state-core --test suite -- threads::
         return
     done
-    echo 'not under ThreadSanitizer: no toolchain has the source of the standard library (rustup component add rust-src)'
+    echo 'not under ThreadSanitizer: no toolchain of rustup has it and the source of the standard library (rust-src)'
 }
 
 under_miri

@@ -45,7 +45,7 @@ missing_packages() {
         bench) missing_for_test; have valgrind || echo valgrind ;;
         matrix) missing_for_test; have debootstrap || [ -n "$(tests/servers.sh --cached trixie)" ] || echo debootstrap ;;
         core-memory) missing_for_build; have valgrind || echo valgrind ;;
-        fuzz) missing_for_build ;;
+        fuzz) missing_for_build; have c++ || echo build-essential ;;
         *) say "unknown purpose '$1'"; exit 2 ;;
     esac | sort -u
 }

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from documents import ORDER, order
+from documents import ORDER, document, order
 from harness import OK, bulk, wait_until
 
 REFUSED = {
@@ -124,6 +124,15 @@ def test_a_longer_reason_than_the_limit(sm):
     assert reply.startswith(b"-ERR ") and b"redisstate.max-reason-bytes" in reply
     assert sm("SM.GET", "m") == bulk(order("boo", "kept"))
     assert sm("SM.MUTATE", "m", "blee", "x" * 65_536) == OK
+
+
+def test_a_document_that_becomes_too_long(wire):
+    """One name as key, initial and current state: SM.GET would write it three times."""
+    assert wire("CONFIG", "SET", "redisstate.max-document-bytes", "64mb") == OK
+    name = "x" * (22 << 20)
+    reply = wire("SM.SET", "m", document({name: []}, name))
+    assert reply == b"-ERR invalid machine: in normal form it is over 64 MiB\r\n"
+    wire("CONFIG", "SET", "redisstate.max-document-bytes", "16mb")
 
 
 def test_at_the_limits_it_is_accepted(wire):

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from documents import document
-from harness import OK, ServerCrashed, Wire, array, bulk, digest, in_sync, server_version, wait_until
+from harness import OK, SLOWDOWN, ServerCrashed, Wire, array, bulk, digest, in_sync, server_version, wait_until
 
 ROUNDS = max(2, int(os.environ.get("FAULT_ROUNDS", "5")) // 10)
 RING = 1000
@@ -121,9 +121,8 @@ def test_resharded_under_traffic(servers, move):
 
 def test_failed_over_under_traffic(servers):
     """CLUSTER FAILOVER: the replica takes over when it has every move of the primary."""
-    config = ["cluster-node-timeout 2000"]
-    nodes = servers.cluster(3, config)
-    replica = servers.start(["cluster-enabled yes", *config])
+    nodes = servers.cluster(3)
+    replica = servers.start(["cluster-enabled yes", "cluster-node-timeout 5000"])
     slot = nodes[0].run("CLUSTER", "KEYSLOT", "{k}")
     primary = owner(nodes, slot)
     join(replica, primary, nodes)
@@ -158,7 +157,7 @@ class Survivor(Mover):
         reply = super().send(*command)
         if command[0] == "SM.MUTATE" and reply == OK:
             number = self.moves[self.key] + 1
-            if self.wires[self.at]("WAIT", 1, 50) != b":0\r\n":
+            if self.wires[self.at]("WAIT", 1, 50) == b":1\r\n":
                 self.confirmed = number
         return reply
 
@@ -196,7 +195,8 @@ class Survivor(Mover):
 def test_a_primary_that_is_killed_is_replaced(servers):
     """kill -9 of a primary under traffic: its replica is elected, has every move that it confirmed,
     and the old primary comes back as a replica with the same data."""
-    config = ["cluster-node-timeout 2000", "cluster-replica-validity-factor 0", "appendonly yes"]
+    timeout = int(2000 * SLOWDOWN)
+    config = [f"cluster-node-timeout {timeout}", "cluster-replica-validity-factor 0", "appendonly yes"]
     nodes = servers.cluster(3, config)
     replica = servers.start(["cluster-enabled yes", *config])
     slot = nodes[0].run("CLUSTER", "KEYSLOT", "{k}")

@@ -161,6 +161,17 @@ def test_a_client_that_restores_into_a_file_that_is_loading(servers):
     assert digest(replica) == digest(primary)
 
 
+def first_number(data):
+    """The number of the first definition of a file, which stands before its archive."""
+    return data[data.index(b"RSMA") - 8 : data.index(b"RSMA")]
+
+
+def test_no_file_tells_the_numbers_of_another(filled):
+    """A process that saves in the background is a fork, and has its parent's random keys."""
+    numbers = [first_number(save(filled)) for save in (saved, bgsaved, bgsaved, bgsaved, saved)]
+    assert len(set(numbers)) == 5
+
+
 # ---- DUMP is whole, whatever is being saved -----------------------------------------------------------
 
 

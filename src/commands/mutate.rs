@@ -83,8 +83,6 @@ fn check_reason<'a>(context: Context<'_>, reason: Str<'a>) -> Result<&'a str, Co
     let bytes = reason.bytes();
     let text = std::str::from_utf8(bytes);
     let text = text.map_err(|error| CommandError::ReasonNotText(error.valid_up_to()))?;
-    // What can't be stored is refused whoever sends it.
-    Limits::NONE.allow_reason(bytes.len())?;
     let limit = config::limits().allow_reason(bytes.len());
     // A move without a reason needs no memory, so it is let through when there is none left.
     let short_of_memory = !text.is_empty() && context.is_out_of_memory();
@@ -92,5 +90,7 @@ fn check_reason<'a>(context: Context<'_>, reason: Str<'a>) -> Result<&'a str, Co
         limit?;
         return Err(CommandError::OutOfMemory);
     }
+    // What can't be stored is refused whoever sends it.
+    Limits::NONE.allow_reason(bytes.len())?;
     Ok(text)
 }

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from documents import document
-from harness import OK, array, bulk, in_sync
+from harness import OK, array, bulk, in_sync, wait_until
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
 SEED = int(os.environ.get("FAULT_SEED", str(random.randrange(10**6))))
@@ -93,7 +93,6 @@ def test_a_replica_promoted_under_traffic_has_whole_moves(servers, round):
     moves = int(reason.split()[1]) if reason else 0
     assert moves % RING == state and moves <= writer.acknowledged + 1
     again = Writer(replica, "m", moves)
-    time.sleep(0.05)
+    wait_until(lambda: again.acknowledged > moves, "a move on the new primary")
     replica.kill()
     again.join()
-    assert again.acknowledged > moves

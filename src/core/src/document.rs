@@ -91,11 +91,11 @@ pub(crate) fn parse(
 /// Reads a document that the old module saved: unknown fields do not matter, and an empty `current`
 /// is meant literally where the empty name is a state.
 pub(crate) fn parse_legacy(json: &[u8], limits: &Limits) -> Result<Document, DocumentError> {
+    limits.allow_document(json.len())?;
     // Such come from outside, and the parser takes some fifteen times their size while it reads.
     if json.len() > MAX_DOCUMENT_BYTES {
         return Err(DocumentError(Fault::Format("its document is over 64 MiB")));
     }
-    limits.allow_document(json.len())?;
     with_tape(json, |nodes| {
         let fields = Fields::of(nodes, Dialect::Edge)?;
         let mut document = build(&fields, None, limits)?;

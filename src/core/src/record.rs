@@ -11,6 +11,7 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
 
 use unsigned_varint::{decode, encode};
 
@@ -57,8 +58,10 @@ impl FileWriter {
     /// background may be given records by its clients meanwhile, and these must neither name a
     /// definition of the file nor take the number of one.
     pub fn open(&mut self) {
-        // Keyed at random for each process, and with other keys each time.
-        self.open_at(RandomState::new().hash_one(self.file));
+        // The keys are random for each process, and a fork has those of its parent: so that two
+        // saves differ, what is hashed has to.
+        let save = (std::process::id(), SystemTime::now(), self.file);
+        self.open_at(RandomState::new().hash_one(save));
     }
 
     /// A file begins, the number of its first definition being known.

@@ -125,3 +125,16 @@ fn a_document_of_the_old_module_is_bound_if_it_is_asked_for() {
     assert!(read(json.len()).is_ok());
     assert!(read(json.len() - 1).unwrap_err().limit().is_some());
 }
+
+#[test]
+fn a_document_of_the_old_module_has_at_most_64_mib() {
+    let text = vec![b' '; (64 << 20) + 1];
+    let read = |json: &[u8]| {
+        Interner::new()
+            .read_legacy(json, &Limits::NONE)
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(read(&text), "its document is over 64 MiB");
+    assert_eq!(read(&text[1..]), "not JSON at byte 0: it is empty");
+}
