@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from documents import ORDER, document, order
+from documents import ORDER, order
 from harness import OK, bulk, wait_until
 
 REFUSED = {
@@ -130,7 +130,7 @@ def test_a_document_that_becomes_too_long(wire):
     """One name as key, initial and current state: SM.GET would write it three times."""
     assert wire("CONFIG", "SET", "redisstate.max-document-bytes", "64mb") == OK
     name = "x" * (22 << 20)
-    reply = wire("SM.SET", "m", document({name: []}, name))
+    reply = wire("SM.SET", "m", json.dumps({"map": {name: []}, "initial": name}))
     assert reply == b"-ERR invalid machine: in normal form it is over 64 MiB\r\n"
     wire("CONFIG", "SET", "redisstate.max-document-bytes", "16mb")
 
