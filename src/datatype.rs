@@ -57,16 +57,22 @@ pub fn leave_file() -> bool {
     })
 }
 
-/// Says that a command of an append-only file has no effect: the server goes on without it, and its
+/// Says that a command that has happened elsewhere fails here: the server goes on without it, and its
 /// own log has no key.
 #[cold]
 pub fn log_failed_replay(context: Context<'_>, command: &str, key: Option<Str<'_>>, why: &str) {
-    if context.is_replayed() {
-        let key = shown(key.map(Str::bytes).unwrap_or_default());
-        log::warning(&format!(
-            "redisstate: key {key}: {command} fails while the file is loaded: {why}"
-        ));
+    if !context.obeys() {
+        return;
     }
+    let key = shown(key.map(Str::bytes).unwrap_or_default());
+    let origin = if context.is_replayed() {
+        "while the file is loaded"
+    } else {
+        "though the primary did it"
+    };
+    log::warning(&format!(
+        "redisstate: key {key}: {command} fails {origin}: {why}"
+    ));
 }
 
 /// Reads a value. `None`, after a log line, if it is not a machine.

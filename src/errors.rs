@@ -24,6 +24,8 @@ pub enum CommandError {
     ReasonNotText(usize),
     /// A reason, while the server is over `maxmemory`.
     OutOfMemory,
+    /// A move or reset that has happened elsewhere and can't be repeated here.
+    Diverged(&'static str),
     /// A move that is not allowed, in the words of the old module.
     EdgeTransition,
     /// An unknown option, in the words of the old module.
@@ -70,6 +72,7 @@ impl fmt::Display for CommandError {
             Self::OutOfMemory => {
                 write!(f, "OOM command not allowed when used memory > 'maxmemory'.")
             }
+            Self::Diverged(why) => write!(f, "ERR {why}, unlike where this was done"),
             Self::EdgeTransition => write!(f, "Invaild state transition"),
             Self::EdgeOption => write!(f, "Invaild command option"),
             Self::Bug(command) => write!(

@@ -31,6 +31,7 @@ REPLIES = [
     doc(b'{"map":{},"map":{}}', "map: field given twice"),
     (("SM.SET", "m", ORDER, b"\xff"), "current: the argument is not UTF-8"),
     doc(b"", "it is empty"),
+    doc(b"\xef\xbb\xbf" + ORDER, "it begins with a byte order mark, leave that out"),
     doc(b"{", "it ends too early"),
     doc(b'{"initial":}', "expected value"),
     doc(b"{'initial'", "key must be a string"),

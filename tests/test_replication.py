@@ -121,6 +121,25 @@ def test_a_replicas_config_never_breaks_replication(servers, primary_config, rep
     assert json.loads(replica.run("SM.GET", sorted(traffic.machines)[0]))
 
 
+def test_a_replica_that_has_gone_its_own_way_says_so(servers):
+    config = ["replica-read-only no", "propagation-error-behavior ignore"]
+    primary, replica = servers.pair(replica_config=config)
+    primary.run("SM.SET", "m", ORDER)
+    primary.run("SM.SET", "n", ORDER)
+    in_sync(primary, replica)
+    replica.run("SM.MUTATE", "m", "blee", "by hand", "FORCE")
+    replica.run("DEL", "n")
+    primary.run("SM.MUTATE", "m", "boo")
+    primary.run("SM.MUTATE", "n", "boo")
+    in_sync(primary, replica)
+    for key, why in (("m", "move"), ("n", "key")):
+        line = f"key '{key}': SM.MUTATE fails though the primary did it: ERR there is no such {why}"
+        assert line.encode() in replica.log()
+    assert replica.run("SM.STATE", "m") == [b"blee"]
+    # A client of the same replica gets nil, as anywhere.
+    assert replica.run("SM.MUTATE", "m", "boo") is None and replica.run("SM.RESET", "n") is None
+
+
 def edge_traffic(server, rounds=200):
     """What only an edge server takes: foreign fields, reasons that stay."""
     with server.client() as client:

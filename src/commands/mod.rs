@@ -56,6 +56,17 @@ pub fn register(context: Context<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// The reply of a write to a key that isn't there. What has happened elsewhere had one, so that the
+/// data differ: an error, which the server logs, or stops at if it is told to.
+#[cold]
+pub fn missing(context: Context<'_>) -> Result<(), CommandError> {
+    if context.obeys() {
+        return Err(CommandError::Diverged("there is no such key"));
+    }
+    context.reply_null();
+    Ok(())
+}
+
 /// The rules for this call. What has happened elsewhere is repeated by the documented rules: all
 /// that is replicated is written in terms of them.
 fn dialect_for(context: Context<'_>) -> Dialect {

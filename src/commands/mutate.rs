@@ -2,9 +2,8 @@
 
 use redis_state_core::{Dialect, Limits, Machine};
 
-use crate::commands::{Command, dialect_for, is_option};
+use crate::commands::{Command, dialect_for, is_option, missing};
 use crate::config;
-use crate::datatype::log_failed_replay;
 use crate::errors::CommandError;
 use crate::server::context::{Args, Context, Str};
 use crate::stats;
@@ -27,13 +26,10 @@ impl Command for Mutate {
             .transpose()?;
         let mut key = context.open_for_writing(name);
         let Some(machine) = key.machine()? else {
-            log_failed_replay(context, Self::NAME, Some(name), "there is no such key");
-            context.reply_null();
-            return Ok(());
+            return missing(context);
         };
         let dialect = dialect_for(context);
         let Some(state) = machine.target(target.bytes(), force, dialect) else {
-            log_failed_replay(context, Self::NAME, Some(name), "there is no such move");
             return refuse(context, dialect);
         };
         match dialect {
@@ -57,6 +53,9 @@ impl Command for Mutate {
 
 #[cold]
 fn refuse(context: Context<'_>, dialect: Dialect) -> Result<(), CommandError> {
+    if context.obeys() {
+        return Err(CommandError::Diverged("there is no such move"));
+    }
     stats::count(&stats::MOVES_REFUSED);
     if dialect == Dialect::Edge {
         return Err(CommandError::EdgeTransition);

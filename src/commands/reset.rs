@@ -2,7 +2,7 @@
 
 use redis_state_core::Dialect;
 
-use crate::commands::{Command, dialect_for};
+use crate::commands::{Command, dialect_for, missing};
 use crate::errors::CommandError;
 use crate::server::context::{Args, Context};
 use crate::stats;
@@ -17,8 +17,7 @@ impl Command for Reset {
         let [_, name] = args.exactly().ok_or(CommandError::WrongArity)?;
         let mut key = context.open_for_writing(name);
         let Some(machine) = key.machine()? else {
-            context.reply_null();
-            return Ok(());
+            return missing(context);
         };
         let initial = machine.definition().initial();
         let keeps_reason = dialect_for(context) == Dialect::Edge && !machine.reason().is_empty();

@@ -116,10 +116,9 @@ unsafe extern "C" fn aof_rewrite(
 }
 
 unsafe extern "C" fn free(value: *mut c_void) {
-    guarded("free", || {
-        // SAFETY: `value` is of this type, and the server gives it up here.
-        drop(unsafe { Box::from_raw(value.cast::<Machine>()) });
-    });
+    // SAFETY: `value` is of this type, and the server gives it up here.
+    let machine = unsafe { Box::from_raw(value.cast::<Machine>()) };
+    guarded("free", || drop(machine));
 }
 
 unsafe extern "C" fn free_effort(_key: *mut raw::RedisModuleString, value: *const c_void) -> usize {

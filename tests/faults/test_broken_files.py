@@ -273,6 +273,23 @@ def test_a_command_that_no_server_of_ours_wrote(servers, step, why):
     assert digest(server) == before
 
 
+@pytest.mark.parametrize("key, why", [("order:1", b"there is no such move"), ("order:9", b"there is no such key")])
+def test_a_move_that_cannot_be_repeated_stops_a_server_that_is_told_to(servers, key, why):
+    server = aof_server(servers)
+    populate(server)
+    server.kill()
+    last = next(file for file in aof_files(server) if ".incr." in file.name)
+    with open(last, "ab") as file:
+        file.write(encode("SM.MUTATE", key, "nowhere"))
+    with open(server.config_file, "a") as config:
+        config.write("propagation-error-behavior panic\n")
+    log = server.fails_to_start()
+    assert b"key '%s': SM.MUTATE fails while the file is loaded: ERR %s" % (key.encode(), why) in log
+    # That it ended in a crash report is what was asked for.
+    assert b"This server panicked" in log
+    server.log_file.unlink()
+
+
 def damaged_steps(data):
     """For offsets in what the commands say of machines: the key, and its commands with that damage."""
     before, start = {}, 0

@@ -133,6 +133,10 @@ fn syntax_error(json: &[u8], error: &simd_json::Error) -> DocumentError {
     use simd_json::ErrorType as E;
     let (at, why) = match error.error() {
         _ if json.iter().all(u8::is_ascii_whitespace) => (0, "it is empty".to_owned()),
+        _ if json.starts_with(b"\xef\xbb\xbf") => (
+            0,
+            "it begins with a byte order mark, leave that out".to_owned(),
+        ),
         E::InvalidUtf8 => (valid_up_to(json), "invalid UTF-8".to_owned()),
         E::DepthLimitExceeded => {
             let why = "nested too deep, a machine has three levels";

@@ -61,7 +61,7 @@ fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
             severity: Severity::Error,
             code: "initial-without-entry",
             state: definition.initial(),
-            message: "the initial state has no entry in the map, so a machine never moves",
+            message: "the initial state has no entry in the map, so a machine that begins there never moves",
         });
     }
     // A terminal state has no entry either, but something leads there.
