@@ -283,10 +283,14 @@ def test_a_move_that_cannot_be_repeated_stops_a_server_that_is_told_to(servers, 
         file.write(encode("SM.MUTATE", key, "nowhere"))
     with open(server.config_file, "a") as config:
         config.write("propagation-error-behavior panic\n")
-    log = server.fails_to_start()
+    server.log_file.unlink()
+    server.start(wait=False)
+    # A crash report is what was asked for. (Redis 8.0.6 hangs while it writes it.)
+    wait_until(lambda: b"This server panicked" in server.log(), "the server to panic")
+    server.kill()
+    log = server.log()
     assert b"key '%s': SM.MUTATE fails while the file is loaded: ERR %s" % (key.encode(), why) in log
-    # That it ended in a crash report is what was asked for.
-    assert b"This server panicked" in log
+    assert b"Ready to accept connections" not in log
     server.log_file.unlink()
 
 
