@@ -54,7 +54,7 @@ cat >"$reports/redis-server" <<TEXT
 #!/bin/sh
 export ASAN_OPTIONS=log_path=$reports/report:abort_on_error=1:allocator_may_return_null=1:fast_unwind_on_malloc=0:quarantine_size_mb=32:handle_segv=0:handle_abort=0
 export LSAN_OPTIONS=exitcode=0
-LD_PRELOAD=$PWD/$runtime exec "$server" "\$@"
+LD_PRELOAD="$PWD/$runtime" exec "$server" "\$@"
 TEXT
 chmod +x "$reports/redis-server"
 

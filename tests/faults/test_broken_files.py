@@ -170,8 +170,11 @@ def test_an_rdb_damaged_in_a_machine(rdb, damage):
             refused += 1
             assert SAYS_WHY.search(log) or SERVERS_WORDS.search(log), log.decode(errors="replace")
             # From here on the damaged length or opcode is the server's, which reads past it.
-            # A definition's own number is missed where another machine refers to it.
-            if at >= start + 3 and not REFERS_NOWHERE.search(log):
+            # The number that a definition is given is missed where another machine refers to it.
+            archive = data.find(b"RSMA", start, end)
+            if archive - 8 <= at < archive:
+                assert REFERS_NOWHERE.search(log), log.decode(errors="replace")
+            elif at >= start + 3:
                 assert b"key '" + key.encode() in log, log.decode(errors="replace")
     assert refused
 
