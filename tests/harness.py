@@ -450,6 +450,27 @@ def in_sync(primary, replica, timeout=60):
     wait_until(caught_up, f"the replica to reach offset {offset}", timeout)
 
 
+# ---- saving in the background ------------------------------------------------------------------
+
+
+def start_saving(server):
+    """BGSAVE, once the child is gone that fed a replica: the primary notices its end only after
+    the replica has said that it is in sync, and refuses until then."""
+    saving_ended(server)
+    server.run("BGSAVE")
+
+
+def saving_ended(server):
+    """Waits until no child saves or feeds a replica; returns how the last save to disk ended."""
+    ended = lambda: (i := server.info("persistence"))["rdb_bgsave_in_progress"] == 0 and i
+    return wait_until(ended, "the background save to end", 60)["rdb_last_bgsave_status"]
+
+
+def background_save(server):
+    start_saving(server)
+    assert saving_ended(server) == "ok"
+
+
 # ---- what is stored ---------------------------------------------------------------------------
 
 

@@ -6,7 +6,17 @@ import pytest
 import redis
 
 from documents import document
-from harness import OK, aof_files, bulk, digest, follow, in_sync, wait_until
+from harness import (
+    OK,
+    aof_files,
+    bulk,
+    digest,
+    follow,
+    in_sync,
+    saving_ended,
+    start_saving,
+    wait_until,
+)
 from traffic import Traffic
 
 
@@ -60,11 +70,9 @@ def test_saves_that_fail_under_traffic(servers):
     traffic = Traffic(primary, seed=4).run(300)
     for _ in range(3):
         primary.limit_file_size(1000)
-        primary.run("BGSAVE")
+        start_saving(primary)
         traffic.run(300)
-        ended = lambda: not primary.info("persistence")["rdb_bgsave_in_progress"]
-        wait_until(ended, "the save to fail")
-        assert primary.info("persistence")["rdb_last_bgsave_status"] == "err"
+        assert saving_ended(primary) == "err"
         primary.limit_file_size(None)
     in_sync(primary, replica)
     traffic.check()

@@ -3,7 +3,7 @@
 import pytest
 
 from documents import ORDER, order
-from harness import FAULT_MODULE, NIL, wait_until
+from harness import FAULT_MODULE, NIL, saving_ended, wait_until
 
 pytestmark = pytest.mark.skipif(
     not FAULT_MODULE.exists(), reason=f"no fault-injection build at {FAULT_MODULE}: make build-fault"
@@ -114,10 +114,9 @@ def test_a_panic_while_saving_leaves_the_last_good_file(sm, command):
         sm.run(command)
     except Exception as refused:
         assert command == "SAVE", refused
-    wait_until(lambda: not sm.info("persistence")["rdb_bgsave_in_progress"], "BGSAVE to end")
+    status = saving_ended(sm)
     assert sm.alive()
     file = (sm.folder / "dump.rdb").read_bytes()
-    status = sm.info("persistence")["rdb_last_bgsave_status"]
     assert file == good or command == "SAVE" or status == "ok"
     unharmed(sm)
     sm.restart("NOSAVE")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from documents import ORDER, document, order
-from harness import aof_files, digest, value_digests, wait_until
+from harness import aof_files, background_save, digest, start_saving, value_digests, wait_until
 from traffic import Traffic
 
 FAR = 33177117420000
@@ -52,13 +52,6 @@ def contents(server):
     return out, digest(server)
 
 
-def bgsave(server):
-    with server.client() as client:
-        client.execute_command("BGSAVE")
-        wait_until(lambda: not client.info("persistence")["rdb_bgsave_in_progress"], "BGSAVE to end", 60)
-        assert client.info("persistence")["rdb_last_bgsave_status"] == "ok"
-
-
 def bgrewriteaof(server):
     with server.client() as client:
         client.execute_command("BGREWRITEAOF")
@@ -73,7 +66,7 @@ def save_and_restart(server):
 
 
 def bgsave_and_kill(server):
-    bgsave(server)
+    background_save(server)
     server.kill()
     server.start()
 
@@ -184,7 +177,7 @@ def test_a_dump_while_a_child_saves_is_whole(servers):
     server, other = servers.start(), servers.start()
     populate(server)
     server.run("CONFIG", "SET", "rdb-key-save-delay", 5000)
-    server.run("BGSAVE")
+    start_saving(server)
     assert server.info("persistence")["rdb_bgsave_in_progress"] == 1
     for key in ("order", "moved", "shared:7", "big:65"):
         other.run("RESTORE", key, 0, server.run("DUMP", key))

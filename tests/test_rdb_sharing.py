@@ -4,7 +4,17 @@ import pytest
 import redis
 
 from documents import ORDER, document
-from harness import digest, follow, in_sync, server_version, value_digests, wait_until
+from harness import (
+    background_save,
+    digest,
+    follow,
+    in_sync,
+    saving_ended,
+    server_version,
+    start_saving,
+    value_digests,
+    wait_until,
+)
 from proxy import CuttingProxy
 from stored import RDB_CONFIG, record, with_expiries_past
 
@@ -48,10 +58,7 @@ def saved(server):
 
 
 def bgsaved(server):
-    with server.client() as client:
-        client.execute_command("BGSAVE")
-        wait_until(lambda: not client.info("persistence")["rdb_bgsave_in_progress"], "BGSAVE", 60)
-        assert client.info("persistence")["rdb_last_bgsave_status"] == "ok"
+    background_save(server)
     return (server.folder / "dump.rdb").read_bytes()
 
 
@@ -188,7 +195,7 @@ def test_dump_after_a_file(servers, filled):
 def test_dump_and_migrate_while_a_child_saves(servers, filled):
     other = servers.start()
     filled.run("CONFIG", "SET", "rdb-key-save-delay", 100_000)
-    filled.run("BGSAVE")
+    start_saving(filled)
     restores_elsewhere(filled, other)
     before = value_digests(filled, ["m:7", "m:8"])
     assert filled.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", "m:7", "m:8") == b"OK"
@@ -247,9 +254,8 @@ def test_a_save_that_cannot_end(servers, filled):
 def test_a_child_whose_save_fails_leaves_the_file_before(servers, filled):
     good = saved(filled)
     filled.limit_file_size(len(good) // 2)
-    filled.run("BGSAVE")
-    wait_until(lambda: not filled.info("persistence")["rdb_bgsave_in_progress"], "BGSAVE", 60)
-    assert filled.info("persistence")["rdb_last_bgsave_status"] == "err"
+    start_saving(filled)
+    assert saving_ended(filled) == "err"
     assert (filled.folder / "dump.rdb").read_bytes() == good
     restores_elsewhere(filled, servers.start())
 
