@@ -5,10 +5,11 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 # What the module is made of and nothing else, so that an edit to a test or a text builds nothing.
-# benches is there because the manifest of the core names a file in it.
+# benches and the second module are there because the manifests name them.
 COPY Cargo.toml Cargo.lock commands.json ./
 COPY src src
 COPY benches benches
+COPY tests/second_module.rs tests/
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim

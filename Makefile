@@ -13,7 +13,7 @@ MODULE := target/release/libredis_state.so
 FAULT  := target/fault/release/libredis_state.so
 export SERVER
 
-.PHONY: help run test build build-fault lint bench bench-smoke fuzz miri clean setup setup-bench \
+.PHONY: help run test build build-tests lint bench bench-smoke fuzz miri clean setup setup-bench \
         test-core test-server test-matrix test-hostile test-faults test-memory
 
 help:
@@ -35,8 +35,9 @@ setup:
 build:
 	cargo build --release
 
-build-fault:
+build-tests:
 	cargo build --release --features fault-injection --target-dir target/fault
+	cargo build --example second_module
 
 run:
 	@tests/setup.sh run
@@ -44,7 +45,7 @@ run:
 	@PORT=$(PORT) DATA=$(DATA) tests/run-server.sh $(MODULE)
 
 test: setup
-	@$(MAKE) --no-print-directory test-core build build-fault
+	@$(MAKE) --no-print-directory test-core build build-tests
 	@$(MAKE) --no-print-directory test-server
 
 test-core:
@@ -78,7 +79,7 @@ fuzz:
 
 test-matrix:
 	@tests/setup.sh matrix
-	@$(MAKE) --no-print-directory build build-fault
+	@$(MAKE) --no-print-directory build build-tests
 	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) tests/matrix.sh $(ARGS)
 
 test-hostile: setup build

@@ -61,7 +61,7 @@ pub fn leave_file() -> bool {
 /// own log has no key.
 #[cold]
 pub fn log_failed_replay(context: Context<'_>, command: &str, key: Option<Str<'_>>, why: &str) {
-    if !context.obeys() {
+    if !context.is_repeated() {
         return;
     }
     let key = shown(key.map(Str::bytes).unwrap_or_default());

@@ -4,6 +4,7 @@
              tests/servers.sh makes one script for every release that is tested
     MODULE   the module to load (default target/release/libredis_state.so)
     FAULT_MODULE    the same, built with fault injection
+    SECOND_MODULE   a module that calls this one (default target/debug/examples/libsecond_module.so)
     SLOWDOWN        by how much every wait is stretched (a server under a memory checker: 4)
 """
 
@@ -29,6 +30,9 @@ SERVER = os.environ.get("SERVER", "redis-server")
 MODULE = Path(os.environ.get("MODULE", ROOT / "target/release/libredis_state.so")).resolve()
 FAULT_MODULE = Path(
     os.environ.get("FAULT_MODULE", ROOT / "target/fault/release/libredis_state.so")
+).resolve()
+SECOND_MODULE = Path(
+    os.environ.get("SECOND_MODULE", ROOT / "target/debug/examples/libsecond_module.so")
 ).resolve()
 SLOWDOWN = float(os.environ.get("SLOWDOWN", "1"))
 # Under a memory checker a server must end by itself: the checker writes its report then.

@@ -45,6 +45,7 @@ make_runtime() {
 build libredis_state
 build libredis_state-fault --features fault-injection
 make_runtime
+cargo build --example second_module
 
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT

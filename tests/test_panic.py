@@ -6,7 +6,7 @@ from documents import ORDER, order
 from harness import FAULT_MODULE, NIL, saving_ended, wait_until
 
 pytestmark = pytest.mark.skipif(
-    not FAULT_MODULE.exists(), reason=f"no fault-injection build at {FAULT_MODULE}: make build-fault"
+    not FAULT_MODULE.exists(), reason=f"no fault-injection build at {FAULT_MODULE}: make build-tests"
 )
 
 COMMANDS = {

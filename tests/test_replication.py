@@ -5,7 +5,7 @@ import json
 import pytest
 
 from documents import ORDER, order
-from harness import digest, follow, in_sync, wait_until
+from harness import SECOND_MODULE, digest, follow, in_sync, wait_until
 from traffic import Traffic
 
 OPERATIONS = 6000
@@ -100,6 +100,37 @@ def test_a_replica_refuses_writes_and_answers_reads(servers):
     for command in ("SM.MUTATE m boo", "SM.RESET m", "SM.CREATE m", "SM.SET m {}"):
         with pytest.raises(Exception, match="read only replica"):
             replica.run(*command.split())
+
+
+# ---- called by another module ------------------------------------------------------------------
+
+SECOND = [f"loadmodule {SECOND_MODULE}"]
+
+
+@pytest.mark.skipif(
+    not SECOND_MODULE.exists(), reason=f"no second module at {SECOND_MODULE}: make build-tests"
+)
+@pytest.mark.parametrize("edge", [[], ["redisstate.compat edge"]], ids=["documented", "edge"])
+def test_a_command_of_another_module_does_the_same_everywhere(servers, edge):
+    """It is replicated and not what it calls, so replicas and the file call that again: under their
+    own limits, which don't count, and with the primary's answers, which may be no."""
+    primary, replica = servers.pair([*AOF, *SECOND, *edge], [*SECOND, *edge, *TINY_LIMITS])
+    call = lambda *command: primary.run("VERBATIM.CALL", *command)
+    assert call("SM.SET", "m", '{"initial":"on","map":{"on":["off"],"off":["on"]}}') == b"OK"
+    assert call("SM.MUTATE", "m", "off", "a reason") == b"OK"
+    assert call("SM.MUTATE", "m", "on") == b"OK"
+    assert call("SM.MUTATE", "none", "on") is None
+    assert call("SM.RESET", "none") is None
+    # The old module said no by an error, and an error is what a replica must not meet.
+    assert edge or call("SM.MUTATE", "m", "nowhere") is None
+    same_everywhere(primary, replica)
+    assert replica.run("SM.GET", "m", "REASON") == (b"a reason" if edge else b"")
+    expected = digest(primary)
+    primary.kill()
+    primary.start()
+    assert digest(primary) == expected, "AOF replay"
+    for server in (primary, replica):
+        assert b" fails " not in server.log()
 
 
 # ---- configs that differ ------------------------------------------------------------------------

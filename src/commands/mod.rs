@@ -60,7 +60,7 @@ pub fn register(context: Context<'_>) -> Result<(), String> {
 /// data differ: an error, which the server logs, or stops at if it is told to.
 #[cold]
 pub fn missing(context: Context<'_>) -> Result<(), CommandError> {
-    if context.obeys() {
+    if context.is_repeated() {
         return Err(CommandError::Diverged("there is no such key"));
     }
     context.reply_null();
@@ -71,7 +71,7 @@ pub fn missing(context: Context<'_>) -> Result<(), CommandError> {
 /// that is replicated is written in terms of them.
 fn dialect_for(context: Context<'_>) -> Dialect {
     match config::dialect() {
-        Dialect::Edge if !context.obeys() => Dialect::Edge,
+        Dialect::Edge if !context.is_repeated() => Dialect::Edge,
         _ => Dialect::Documented,
     }
 }

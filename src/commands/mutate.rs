@@ -53,7 +53,7 @@ impl Command for Mutate {
 
 #[cold]
 fn refuse(context: Context<'_>, dialect: Dialect) -> Result<(), CommandError> {
-    if context.obeys() {
+    if context.is_repeated() {
         return Err(CommandError::Diverged("there is no such move"));
     }
     stats::count(&stats::MOVES_REFUSED);

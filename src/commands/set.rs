@@ -44,11 +44,12 @@ impl Command for Set {
 }
 
 fn read(context: Context<'_>, json: &[u8], current: Option<&[u8]>) -> Result<Read, CommandError> {
-    let read = INTERNER.read(json, current, dialect_for(context), &config::limits());
+    let dialect = dialect_for(context);
+    let read = INTERNER.read(json, current, dialect, &config::limits());
     let read = match read {
         // A local limit must not refuse what the primary did.
         Err(why) if why.limit().is_some() && context.obeys() => {
-            INTERNER.read(json, current, Dialect::Documented, &Limits::NONE)
+            INTERNER.read(json, current, dialect, &Limits::NONE)
         }
         read => read,
     };

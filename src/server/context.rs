@@ -153,10 +153,20 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// Whether this command has happened elsewhere already and has to be done here whatever the
-    /// local configuration says: it comes from the primary or from an append-only file. On a replica
-    /// that takes no writes from clients, whatever writes is of the primary's making, though it may
-    /// come by way of another module's command.
+    /// Whether this very command has happened elsewhere, as the primary or an append-only file says.
+    /// Not so if another module's command, which did, calls it: that may be told no, as it was there.
+    #[cold]
+    pub fn is_repeated(self) -> bool {
+        // The server's CLIENT_ID_AOF, which is there for modules to tell by.
+        const APPEND_ONLY_FILE: u64 = u64::MAX;
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_REPLICATED != 0
+            // SAFETY: by invariant 1; gives a number.
+            || unsafe { api!(RedisModule_GetClientId(self.raw)) } == APPEND_ONLY_FILE
+    }
+
+    /// Whether no limit of this server may stop this command: it is repeated, or called by one that
+    /// is. While data are loaded, and on a replica that takes no writes from clients, nothing else
+    /// writes.
     #[cold]
     pub fn obeys(self) -> bool {
         const HERE: u32 = raw::REDISMODULE_CTX_FLAGS_SLAVE | raw::REDISMODULE_CTX_FLAGS_READONLY;
