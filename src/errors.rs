@@ -37,7 +37,7 @@ pub enum CommandError {
 /// An option that a command does not have.
 #[derive(Debug)]
 pub struct UnknownOption {
-    /// What was given.
+    /// What was given, in quotes.
     pub found: String,
     /// The command.
     pub command: &'static str,
@@ -65,7 +65,7 @@ impl fmt::Display for CommandError {
                 } = &**unknown;
                 write!(
                     f,
-                    "ERR unknown option '{found}' for {command}: expected {expected}"
+                    "ERR unknown option {found} for {command}: expected {expected}"
                 )
             }
             Self::ReasonNotText(at) => write!(f, "ERR invalid reason: not UTF-8 at byte {at}"),

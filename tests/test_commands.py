@@ -248,6 +248,7 @@ def test_an_unknown_option_is_an_error_that_says_what_was_expected(sm, command, 
 def test_any_bytes_as_an_option_are_one_error_line(sm, option):
     reply = sm("SM.GET", "m", option)
     assert reply.startswith(b"-ERR unknown option '") and reply.count(b"\r\n") == 1
+    assert len(reply) < 250 and (b"...'" in reply) == (len(option) > 250), reply
     assert sm("PING") == b"+PONG\r\n"
 
 

@@ -17,6 +17,7 @@ use redis_state_core::Dialect;
 use crate::config;
 use crate::errors::{CommandError, UnknownOption};
 use crate::server::context::{Args, Context, Str};
+use crate::server::io::shown;
 use crate::server::register::{self, COMMANDS, Entry, entry};
 
 /// A command: its name as in `commands.json`, and what it does.
@@ -99,10 +100,8 @@ fn unknown_option(
     if config::dialect() == Dialect::Edge {
         return CommandError::EdgeOption;
     }
-    // Long enough to recognise what was meant, short enough for one line.
-    let shown = argument.bytes().get(..40).unwrap_or(argument.bytes());
     CommandError::UnknownOption(Box::new(UnknownOption {
-        found: shown.escape_ascii().to_string(),
+        found: shown(argument.bytes()),
         command,
         expected,
     }))

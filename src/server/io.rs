@@ -123,12 +123,12 @@ impl Io<'_> {
     }
 }
 
-/// A key as a log line shows it: its beginning, in printable characters.
-pub fn shown(key: &[u8]) -> String {
+/// A key or argument as one line shows it: its beginning, in printable characters and quotes.
+pub fn shown(bytes: &[u8]) -> String {
     const SHOWN: usize = 128;
-    match key.get(..SHOWN) {
-        Some(start) if key.len() > SHOWN => format!("'{}...'", start.escape_ascii()),
-        _ => format!("'{}'", key.escape_ascii()),
+    match bytes.get(..SHOWN) {
+        Some(start) if bytes.len() > SHOWN => format!("'{}...'", start.escape_ascii()),
+        _ => format!("'{}'", bytes.escape_ascii()),
     }
 }
 

@@ -174,6 +174,7 @@ fn in_words(json: &[u8], error: &serde_json::Error) -> (usize, String) {
             let why = "control character in a string, write it as an escape";
             (at + 1, why.to_owned())
         }
+        "expected ident" => (at, "expected true, false or null".to_owned()),
         why => (at, why.to_owned()),
     }
 }

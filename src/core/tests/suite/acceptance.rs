@@ -283,6 +283,17 @@ fn the_place_of_a_syntax_error_counts_bytes_across_lines() {
 }
 
 #[test]
+fn a_word_that_is_none_of_the_three_is_refused() {
+    for word in ["tru,", "falze", "nil"] {
+        let why = error(&format!(r#"{{"map":{{}},"initial":{word}}}"#));
+        assert!(
+            why.ends_with(": expected true, false or null"),
+            "{word}: {why}"
+        );
+    }
+}
+
+#[test]
 fn deep_nesting_is_refused_wherever_it_is() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     let map = |depth| format!(r#"{{"map":{},"initial":"a"}}"#, nested(depth));
