@@ -285,7 +285,7 @@ fn the_place_of_a_syntax_error_counts_bytes_across_lines() {
 #[test]
 fn a_word_that_is_none_of_the_three_is_refused() {
     for word in ["tru,", "falze", "nil"] {
-        let why = error(&format!(r#"{{"map":{{}},"initial":{word}}}"#));
+        let why = error(format!(r#"{{"map":{{}},"initial":{word}}}"#));
         assert!(
             why.ends_with(": expected true, false or null"),
             "{word}: {why}"
