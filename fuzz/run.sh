@@ -16,9 +16,9 @@ targets=("$@")
 bin=$(./build.sh | tail -n 1)
 mkdir -p target/crashes
 
-# A slow input is one over ten seconds; memory beyond a gigabyte for inputs of some kilobytes is a
-# bug too. Leaks are looked for at the end of each run.
-options=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256
+# A slow input is one over 25 seconds, as a shared machine may stand still for some; memory beyond a
+# gigabyte for inputs of some kilobytes is a bug too. Leaks are looked for at the end of each run.
+options=(-max_total_time="$seconds" -timeout=25 -rss_limit_mb=1024 -malloc_limit_mb=256
          -max_len=4096 -print_final_stats=1 -verbosity=1 -artifact_prefix=target/crashes/)
 declare -A dictionary=([document]=json [archive]=archive [arguments]=arguments)
 

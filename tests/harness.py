@@ -414,7 +414,7 @@ class Pool:
 
     def cluster(self, nodes=3, config=(), **kwargs):
         """A cluster of primaries that share the 16,384 slots, once each of them knows it."""
-        lines = ["cluster-enabled yes", "cluster-node-timeout 5000", *config]
+        lines = ["cluster-enabled yes", "cluster-node-timeout 20000", *config]
         servers = [self.start(lines, **kwargs) for _ in range(nodes)]
         step = 16384 // nodes
         for i, server in enumerate(servers):
@@ -454,7 +454,7 @@ def in_sync(primary, replica, timeout=60):
     wait_until(caught_up, f"the replica to reach offset {offset}", timeout)
 
 
-# ---- saving in the background ------------------------------------------------------------------
+# ---- files written in the background ------------------------------------------------------------
 
 
 def start_saving(server):
@@ -473,6 +473,22 @@ def saving_ended(server):
 def background_save(server):
     start_saving(server)
     assert saving_ended(server) == "ok"
+
+
+def rewrite_aof(server):
+    """BGREWRITEAOF, once no other rewrite is under way; returns how it ended. The server puts it off
+    while a child feeds a replica."""
+    rewriting_ended(server)
+    server.run("BGREWRITEAOF")
+    return rewriting_ended(server)
+
+
+def rewriting_ended(server):
+    def ended():
+        now = server.info("persistence")
+        return not (now["aof_rewrite_in_progress"] or now["aof_rewrite_scheduled"]) and now
+
+    return wait_until(ended, "the AOF rewrite to end", 60)["aof_last_bgrewrite_status"]
 
 
 # ---- what is stored ---------------------------------------------------------------------------

@@ -32,7 +32,10 @@ def _install(folder):
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".npm-") as building:
         shutil.copy(PACKAGES, building)
         command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-        done = subprocess.run(command, cwd=building, capture_output=True, text=True, timeout=500)
+        try:
+            done = subprocess.run(command, cwd=building, capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"npm could not get the packages of {PACKAGES.name} in five minutes")
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             pytest.skip(f"npm could not get the packages of {PACKAGES.name}: {last}")

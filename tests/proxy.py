@@ -57,8 +57,9 @@ class CuttingProxy:
         """Sends what may pass; false if that was the cut."""
         with self.lock:
             left = self.cuts[0] - self.counts[number] if self.cuts else len(data) + 1
-            near.sendall(data[: max(left, 0)])
+            # Counted first: the receiver may have read it all before the next line.
             self.counts[number] += len(data[: max(left, 0)])
+            near.sendall(data[: max(left, 0)])
             if left > len(data):
                 return True
             self.cuts.pop(0)

@@ -21,9 +21,10 @@ class Terminal:
     def __init__(self, *command):
         self.pid, self.file = pty.fork()
         if self.pid == 0:
+            # Before the program runs: redis-cli asks a terminal that has no size, and waits for ever.
+            ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
             os.environ["TERM"] = "xterm"
             os.execvp(command[0], command)
-        ioctl(self.file, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         self.raw = b""
 
     def type(self, text):

@@ -85,9 +85,15 @@ def write_if_new(path, text):
 
 def cargo(*arguments, skip=None):
     environment = {**os.environ, "CARGO_TARGET_DIR": str(BUILD / "target")}
-    done = subprocess.run(
-        ["cargo", *arguments], cwd=BUILD, env=environment, capture_output=True, text=True, timeout=550
-    )
+    limit = 200 if skip else 380
+    try:
+        done = subprocess.run(
+            ["cargo", *arguments], cwd=BUILD, env=environment, capture_output=True, text=True, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        if skip:
+            pytest.skip(f"{skip} in {limit} seconds")
+        raise
     if done.returncode and skip:
         pytest.skip(f"{skip}: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from documents import ORDER, order
-from harness import OK, Pool, bulk, server_version, value_digests, wait_until
+from harness import OK, SLOWDOWN, Pool, bulk, server_version, value_digests, wait_until
 
 KEYED = [
     ("SM.SET", "{k}", ORDER),
@@ -21,8 +21,10 @@ KEYED = [
 @pytest.fixture(scope="module")
 def _nodes():
     pool = Pool()
-    yield pool.cluster(3)
-    pool.close()
+    try:
+        yield pool.cluster(3)
+    finally:
+        pool.close()
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def nodes(_nodes):
 
 @pytest.fixture
 def client(nodes):
-    client = redis.RedisCluster(host="127.0.0.1", port=nodes[0].port, protocol=2)
+    client = redis.RedisCluster(host="127.0.0.1", port=nodes[0].port, protocol=2, socket_timeout=60 * SLOWDOWN)
     yield client
     client.close()
 
@@ -110,7 +112,7 @@ def test_migrate_key_by_key(nodes, moving):
     number = slot(home, "{k}")
     other.run("CLUSTER", "SETSLOT", number, "IMPORTING", home.node_id())
     home.run("CLUSTER", "SETSLOT", number, "MIGRATING", other.node_id())
-    home.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys[:10])
+    home.run("MIGRATE", "127.0.0.1", other.port, "", 0, 60_000, "KEYS", *keys[:10])
     with home.wire() as at_home, other.wire() as there:
         assert at_home("SM.GET", keys[0]).startswith(b"-ASK ")
         assert at_home("SM.MUTATE", keys[0], "boo").startswith(b"-ASK ")
@@ -118,7 +120,7 @@ def test_migrate_key_by_key(nodes, moving):
         assert there("SM.GET", keys[1]).startswith(b"-MOVED ")
         assert there("ASKING") == OK
         assert there("SM.GET", keys[1]) == bulk(order("boo", "reason 1"))
-    home.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys[10:])
+    home.run("MIGRATE", "127.0.0.1", other.port, "", 0, 60_000, "KEYS", *keys[10:])
     for node in (other, home):
         node.run("CLUSTER", "SETSLOT", number, "NODE", other.node_id())
     assert value_digests(other, keys) == before

@@ -2,7 +2,7 @@
 
 import pytest
 
-from documents import ORDER, document, order
+from documents import ORDER, order
 from harness import NIL, OK, array, bulk
 
 WRONGTYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"

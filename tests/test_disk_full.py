@@ -8,6 +8,7 @@ import redis
 from documents import document
 from harness import (
     OK,
+    SLOWDOWN,
     aof_files,
     bulk,
     digest,
@@ -29,7 +30,7 @@ def test_an_aof_that_cannot_grow_under_always(servers):
     server.expected_to_end = True
     with pytest.raises(redis.exceptions.ConnectionError):
         server.run("SM.CREATE", "m:0")
-    server.process.wait(60)
+    server.process.wait(60 * SLOWDOWN)
     server.start()
     assert digest(server) == before
     traffic.check(server)

@@ -195,9 +195,11 @@ def cli(db):
         pytest.skip("redis-cli is not installed")
     terminal = Terminal("redis-cli", "-p", str(db.server.port))
     terminal.prompt = f"127.0.0.1:{db.server.port}> "
-    terminal.sees(terminal.prompt.rstrip())
-    yield terminal
-    terminal.close()
+    try:
+        terminal.sees(terminal.prompt.rstrip())
+        yield terminal
+    finally:
+        terminal.close()
 
 
 def test_hints_as_the_readme_writes_them():

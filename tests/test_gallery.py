@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import ROOT, array
+from harness import ROOT
 
 GALLERY = ROOT / "docs/gallery"
 MACHINES = sorted(GALLERY.glob("*.json"))

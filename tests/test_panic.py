@@ -3,7 +3,7 @@
 import pytest
 
 from documents import ORDER, order
-from harness import FAULT_MODULE, NIL, saving_ended, wait_until
+from harness import FAULT_MODULE, NIL, rewrite_aof, saving_ended, wait_until
 
 pytestmark = pytest.mark.skipif(
     not FAULT_MODULE.exists(), reason=f"no fault-injection build at {FAULT_MODULE}: make build-tests"
@@ -132,8 +132,7 @@ def test_a_panic_while_rewriting_the_aof(servers):
     server.run("SM.SET", "m", ORDER)
     server.run("SM.SET", "n", ORDER)
     panic_at(server, "aof_rewrite")
-    server.run("BGREWRITEAOF")
-    wait_until(lambda: not server.info("persistence")["aof_rewrite_in_progress"], "the rewrite")
+    rewrite_aof(server)
     unharmed(server)
     server.kill()
     server.start()

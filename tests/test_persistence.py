@@ -6,7 +6,7 @@ import time
 import pytest
 
 from documents import ORDER, document, order
-from harness import aof_files, background_save, digest, start_saving, value_digests, wait_until
+from harness import aof_files, background_save, digest, rewrite_aof, start_saving, value_digests, wait_until
 from traffic import Traffic
 
 FAR = 33177117420000
@@ -50,14 +50,6 @@ def contents(server):
                 get = client.execute_command("SM.GET", key) if client.type(key) == b"StateType" else None
                 out[db, key] = (client.type(key), get, client.execute_command("PEXPIRETIME", key))
     return out, digest(server)
-
-
-def bgrewriteaof(server):
-    with server.client() as client:
-        client.execute_command("BGREWRITEAOF")
-        done = lambda: (i := client.info("persistence"))["aof_rewrite_in_progress"] == i["aof_rewrite_scheduled"] == 0
-        wait_until(done, "the AOF rewrite to end", 60)
-        assert client.info("persistence")["aof_last_bgrewrite_status"] == "ok"
 
 
 def save_and_restart(server):
@@ -176,7 +168,7 @@ def test_after_a_failed_save_a_dump_is_still_whole(servers, server):
 def test_a_dump_while_a_child_saves_is_whole(servers):
     server, other = servers.start(), servers.start()
     populate(server)
-    server.run("CONFIG", "SET", "rdb-key-save-delay", 5000)
+    server.run("CONFIG", "SET", "rdb-key-save-delay", 500_000)
     start_saving(server)
     assert server.info("persistence")["rdb_bgsave_in_progress"] == 1
     for key in ("order", "moved", "shared:7", "big:65"):
@@ -213,7 +205,7 @@ def test_aof_and_kill(servers):
 def test_aof_rewrite(servers, preamble):
     server = servers.start([*AOF, f"aof-use-rdb-preamble {preamble}"])
     populate(server)
-    bgrewriteaof(server)
+    assert rewrite_aof(server) == "ok"
     base = next(file for file in aof_files(server) if ".base." in file.name)
     assert base.read_bytes().startswith(b"*") == (preamble == "no")
     server.run("SM.MUTATE", "order", "boo", "after the rewrite")
@@ -227,7 +219,7 @@ def test_aof_rewrite(servers, preamble):
 def test_aof_loads_under_other_limits_and_mode(servers, preamble):
     server = servers.start([*AOF, f"aof-use-rdb-preamble {preamble}"])
     populate(server)
-    bgrewriteaof(server)
+    assert rewrite_aof(server) == "ok"
     Traffic(server, seed=3).run(300)
     before = digest(server)
     server.kill()

@@ -9,6 +9,7 @@ from harness import (
     digest,
     follow,
     in_sync,
+    rewrite_aof,
     saving_ended,
     server_version,
     start_saving,
@@ -147,7 +148,7 @@ def test_a_client_that_restores_into_a_file_that_is_loading(servers):
     for i in range(40):
         primary.run("SM.SET", f"m:{i}", long_document(f"n{i}x", 50))
     replica.run("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 1)
-    replica.run("CONFIG", "SET", "key-load-delay", 50_000)
+    replica.run("CONFIG", "SET", "key-load-delay", 250_000)
     replica.run("CONFIG", "SET", "loading-process-events-interval-bytes", 1024)
     replica.run("REPLICAOF", "127.0.0.1", primary.port)
     wait_until(lambda: replica.info("persistence")["async_loading"], "the load to begin")
@@ -194,18 +195,18 @@ def test_dump_after_a_file(servers, filled):
 
 def test_dump_and_migrate_while_a_child_saves(servers, filled):
     other = servers.start()
-    filled.run("CONFIG", "SET", "rdb-key-save-delay", 100_000)
+    filled.run("CONFIG", "SET", "rdb-key-save-delay", 1_000_000)
     start_saving(filled)
     restores_elsewhere(filled, other)
     before = value_digests(filled, ["m:7", "m:8"])
-    assert filled.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", "m:7", "m:8") == b"OK"
+    assert filled.run("MIGRATE", "127.0.0.1", other.port, "", 0, 60_000, "KEYS", "m:7", "m:8") == b"OK"
     assert value_digests(other, ["m:7", "m:8"]) == before
     assert filled.info("persistence")["rdb_bgsave_in_progress"] == 1
 
 
 def test_dump_while_a_replica_is_fed(servers, filled):
     filled.run("CONFIG", "SET", "repl-diskless-sync", "yes")
-    filled.run("CONFIG", "SET", "rdb-key-save-delay", 20_000)
+    filled.run("CONFIG", "SET", "rdb-key-save-delay", 100_000)
     replica, other = servers.start(), servers.start()
     replica.run("REPLICAOF", "127.0.0.1", filled.port)
     fed = lambda: filled.info("persistence")["rdb_bgsave_in_progress"]
@@ -219,8 +220,7 @@ def test_dump_while_a_replica_is_fed(servers, filled):
 def test_dump_after_an_aof_rewrite(servers, preamble):
     server, other = servers.start(["appendonly yes", f"aof-use-rdb-preamble {preamble}"]), servers.start()
     populate(server)
-    server.run("BGREWRITEAOF")
-    wait_until(lambda: not server.info("persistence")["aof_rewrite_in_progress"], "the rewrite")
+    assert rewrite_aof(server) == "ok"
     restores_elsewhere(server, other)
     before = digest(server)
     server.restart("NOSAVE")
@@ -337,7 +337,7 @@ def test_migrate_after_a_save_that_failed(servers, filled):
     other = servers.start()
     keys = [key for key in KEYS if filled.run("EXISTS", key)]
     before = value_digests(filled, keys)
-    assert filled.run("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys) == b"OK"
+    assert filled.run("MIGRATE", "127.0.0.1", other.port, "", 0, 60_000, "KEYS", *keys) == b"OK"
     assert value_digests(other, keys) == before
 
 

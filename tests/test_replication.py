@@ -5,7 +5,7 @@ import json
 import pytest
 
 from documents import ORDER, order
-from harness import SECOND_MODULE, digest, follow, in_sync, wait_until
+from harness import SECOND_MODULE, digest, follow, in_sync, rewrite_aof
 from traffic import Traffic
 
 OPERATIONS = 6000
@@ -41,8 +41,7 @@ def test_digest_after_random_traffic(servers):
     primary.start()
     assert digest(primary) == expected, "AOF replay"
     traffic.check()
-    primary.run("BGREWRITEAOF")
-    wait_until(lambda: not primary.info("persistence")["aof_rewrite_in_progress"], "the rewrite")
+    assert rewrite_aof(primary) == "ok"
     primary.kill()
     primary.start()
     assert digest(primary) == expected, "replay of the rewritten AOF"

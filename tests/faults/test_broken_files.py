@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from documents import ORDER, document
-from harness import CRASH, SLOWDOWN, aof_files, digest, encode, in_sync, wait_until
+from harness import CRASH, SLOWDOWN, aof_files, digest, encode, in_sync, rewrite_aof, wait_until
 from proxy import CuttingProxy
 from stored import RDB_CONFIG, commands, value_span
 
@@ -193,9 +193,7 @@ def base(servers, request):
     """A server that is down, the base file of its AOF, and what is in that."""
     server = aof_server(servers, f"aof-use-rdb-preamble {request.param}")
     populate(server)
-    server.run("BGREWRITEAOF")
-    done = lambda: not server.info("persistence")["aof_rewrite_in_progress"]
-    wait_until(done, "the rewrite")
+    assert rewrite_aof(server) == "ok"
     server.run("SET", "later", "so that the base is not the last file")
     server.kill()
     file = next(file for file in aof_files(server) if ".base." in file.name)
@@ -253,7 +251,8 @@ def test_a_plain_aof_damaged_in_the_middle(servers, base):
 def test_a_command_that_no_server_of_ours_wrote(servers, step, why):
     """It is skipped, the log says so, and what is there is saved and opened again. Or the server
     itself counts the arguments, and refuses the file."""
-    server = aof_server(servers)
+    # A file that long would be rewritten by itself at some moment after it has been read.
+    server = aof_server(servers, "auto-aof-rewrite-percentage 0")
     populate(server)
     server.kill()
     last = next(file for file in aof_files(server) if ".incr." in file.name)
@@ -267,11 +266,7 @@ def test_a_command_that_no_server_of_ours_wrote(servers, step, why):
     server.wait_ready()
     assert re.search(rb"key 'order:1': %s fails while the file is loaded: .*%s" % (step[0].encode(), why), log)
     before = digest(server)
-    # A file that long is rewritten by itself when it has been read.
-    idle = lambda: not server.info("persistence")["aof_rewrite_in_progress"]
-    wait_until(idle, "the server's own rewrite")
-    server.run("BGREWRITEAOF")
-    wait_until(idle, "the rewrite")
+    assert rewrite_aof(server) == "ok"
     server.restart()
     assert digest(server) == before
 

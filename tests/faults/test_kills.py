@@ -12,7 +12,7 @@ import time
 import pytest
 
 from documents import document
-from harness import OK, array, bulk, in_sync, wait_until
+from harness import OK, SLOWDOWN, array, bulk, in_sync, wait_until
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
 SEED = int(os.environ.get("FAULT_SEED", str(random.randrange(10**6))))
@@ -45,7 +45,7 @@ class Writer:
             return  # the server is gone, as it should be
 
     def join(self):
-        self.thread.join(30)
+        self.thread.join(30 * SLOWDOWN)
         assert not self.thread.is_alive() and self.problem is None, self.problem
 
 
@@ -57,7 +57,7 @@ def found(server, key, acknowledged):
         if state == array(f"s{moves % RING}"):
             assert reason == bulk(f"move {moves}" if moves else ""), "state and reason belong together"
             return moves
-    raise AssertionError(f"{key}: {acknowledged} moves acknowledged, the server has {state!r}")
+    raise AssertionError(f"{key}: {acknowledged} moves acknowledged, the server has {state!r} (FAULT_SEED={SEED})")
 
 
 def test_no_acknowledged_move_is_lost(servers, figure):
