@@ -7,6 +7,8 @@ HERE = pathlib.Path(__file__).parent
 GOLDEN = HERE.parent / "src/core/tests/golden"
 # Between arguments, and between commands: see fuzz_targets/arguments.rs.
 ARGUMENT, COMMAND = b"\xff", b"\xfe"
+# What follows is a record, or choices of which one is made: see fuzz_targets/archive.rs.
+AS_IT_STANDS, FORGED = b"\0", b"\1"
 
 DOCUMENTS = {
     "pretty": b'{\n  "map": {\n    "a": ["b"]\n  },\n  "initial": "a"\n}\n',
@@ -32,6 +34,8 @@ SESSIONS = {
         [b"SM.SET", b"o", ORDER], [b"SM.MUTATE", b"o", b"paid", b"card"], [b"SM.GET", b"o"],
         [b"SM.MUTATE", b"o", b"new"], [b"SM.MUTATE", b"o", b"new", b"", b"FORCE"],
         [b"SM.STATE", b"o", b"LIST"], [b"SM.GET", b"o", b"reason"], [b"SM.RESET", b"o"],
+        [b"SM.NEXT", b"o"], [b"SM.CAN", b"o", b"paid"], [b"SM.LINT", b"o"],
+        [b"SM.EXPORT", b"o", b"dot"], [b"SM.EXPORT", b"o", b"Mermaid"],
     ],
     "copies": [
         [b"SM.CREATE", b"a"], [b"SM.SET", b"b", ORDER, b"shipped"], [b"COPY", b"b", b"a"],
@@ -54,9 +58,9 @@ def write(target, name, data):
 for path in GOLDEN.iterdir():
     if path.suffix == ".json" and path.stem not in ("file", "wide"):
         write("document", path.stem, path.read_bytes())
-        write("archive", f"{path.stem}.json", path.read_bytes())
+        write("archive", f"{path.stem}.json", AS_IT_STANDS + path.read_bytes())
     if path.suffix == ".record" and path.stem != "wide":
-        write("archive", path.stem, path.read_bytes())
+        write("archive", path.stem, AS_IT_STANDS + path.read_bytes())
 for name, data in DOCUMENTS.items():
     write("document", name, data)
 for name, session in SESSIONS.items():
@@ -65,4 +69,6 @@ for name, session in SESSIONS.items():
         write("arguments", f"{name}-{dialect.decode()}", bytes([dialect == b"e"]) + lines)
 # Choices without a meaning of their own: long runs, so that the steps get through.
 for seed in range(8):
-    write("stateful", f"steps-{seed}", bytes((at * (17 + 2 * seed) + seed) % 251 for at in range(600)))
+    choices = bytes((at * (17 + 2 * seed) + seed) % 251 for at in range(600))
+    write("stateful", f"steps-{seed}", choices)
+    write("archive", f"forged-{seed}", FORGED + choices)

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 
-use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Limits, Machine};
+use redis_state_core::{FileReader, FileWriter, Interner, Limits, Machine};
 
 use crate::config;
 use crate::server::context::{Context, Str};
@@ -128,23 +128,13 @@ pub fn record(machine: &Machine) -> Vec<u8> {
 }
 
 /// Writes the commands that make a machine anew.
-///
-/// SM.SET says it all but in two cases, in which a forced move follows: the current state has the
-/// empty name, which a document cannot say; or the definition has a state that is in no row, which
-/// a document can say only as the current one.
 pub fn rewrite(io: &mut Io<'_>, machine: &Machine) {
-    let definition = machine.definition();
-    let nameless = machine.state_bytes().is_empty() && machine.state() != definition.initial();
-    let foreign = definition
-        .foreign()
-        .filter(|&foreign| foreign != machine.state());
-    if !nameless && foreign.is_none() {
-        return io.emit(c"SM.SET", &[&machine.to_json(Dialect::Documented)]);
+    let (document, moves) = machine.to_commands();
+    io.emit(c"SM.SET", &[&document]);
+    if moves {
+        let reason = machine.reason().as_bytes();
+        io.emit(c"SM.MUTATE", &[machine.state_bytes(), reason, b"FORCE"]);
     }
-    let first = machine.in_state(foreign.unwrap_or(definition.initial()));
-    io.emit(c"SM.SET", &[&first.to_json(Dialect::Documented)]);
-    let reason = machine.reason().as_bytes();
-    io.emit(c"SM.MUTATE", &[machine.state_bytes(), reason, b"FORCE"]);
 }
 
 /// What the server puts around a module's value and leaves out of MEMORY USAGE: in Redis an object

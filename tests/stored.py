@@ -16,6 +16,33 @@ def length_at(data, at):
     return int.from_bytes(data[at + 1 : at + 1 + width], "big"), at + 1 + width
 
 
+def length(number):
+    """The same, written in the fewest bytes."""
+    if number < 1 << 6:
+        return bytes([number])
+    if number < 1 << 14:
+        return (1 << 14 | number).to_bytes(2, "big")
+    return b"\x80" + number.to_bytes(4, "big")
+
+
+def varint_at(data, at):
+    """A varint of docs/format.md at `at`: the number, and where it ends."""
+    number = shift = 0
+    while True:
+        number |= (data[at] & 0x7F) << shift
+        at, shift, more = at + 1, shift + 7, data[at] & 0x80
+        if not more:
+            return number, at
+
+
+def varint(number):
+    out = []
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
 def value_span(data, key):
     """Where the module's part of a machine begins and ends in an uncompressed RDB file."""
     name = key.encode()

@@ -89,6 +89,11 @@ fn play(
         Step::State => {
             keyspace.call(&[b"SM.STATE", key]);
             keyspace.call(&[b"SM.STATE", key, b"LIST"]);
+            keyspace.call(&[b"SM.NEXT", key]);
+            keyspace.call(&[b"SM.CAN", key, state]);
+            keyspace.call(&[b"SM.EXPORT", key, b"DOT"]);
+            keyspace.call(&[b"SM.EXPORT", key, b"MERMAID"]);
+            keyspace.call(&[b"SM.LINT", key]);
         }
         Step::Mutate => drop(keyspace.call(&[b"SM.MUTATE", key, state])),
         Step::MutateWithReason => drop(keyspace.call(&[b"SM.MUTATE", key, state, reason])),

@@ -70,7 +70,7 @@ fn ends(sizes: impl Iterator<Item = usize>) -> Vec<u16> {
     sizes.scan(0, sum).collect()
 }
 
-/// A machine of few states with short names.
+/// A machine of few states with short names; at times some ninety states, and rows as long.
 pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
     const NAMES: [&str; 12] = [
         "", "a", "b", "c", "d", "e", "f", "naïve", "🚀", "\"", "\\\n", "\0",
@@ -79,11 +79,7 @@ pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
     let mut rows = Vec::new();
     for _ in 0..u.int_in_range(0..=5)? {
         let key = keys.swap_remove(u.choose_index(keys.len())?);
-        // Sometimes longer than what is searched one by one.
-        let length = *u.choose(&[0, 1, 1, 2, 2, 3, 3, 17])?;
-        let target = |_| Ok((*u.choose(&NAMES)?).to_owned());
-        let row: Result<Vec<String>> = (0..length).map(target).collect();
-        rows.push((key.to_owned(), row?));
+        rows.push((key.to_owned(), row(u, &NAMES)?));
     }
     let reason = if u.ratio(1, 3)? { u.arbitrary()? } else { "" };
     Ok(Model::new(
@@ -92,6 +88,16 @@ pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
         u.choose(&NAMES)?,
         reason,
     ))
+}
+
+/// Where a state leads to. Rows of 17 and more are not searched one by one.
+fn row(u: &mut Unstructured<'_>, names: &[&str]) -> Result<Vec<String>> {
+    match *u.choose(&[0, 1, 1, 2, 2, 3, 3, 17, 90])? {
+        90 => Ok((0..90).map(|at| format!("s{}", at % 80)).collect()),
+        length => (0..length)
+            .map(|_| Ok((*u.choose(names)?).to_owned()))
+            .collect(),
+    }
 }
 
 /// One change to some bytes.
@@ -115,6 +121,10 @@ pub enum Damage {
     },
     Truncate {
         at: u16,
+    },
+    /// Bytes that nothing points to, in front of the archive's parts: their pointers are relative.
+    Gap {
+        byte: u8,
     },
     /// A number at the extremes.
     Number {
@@ -149,6 +159,11 @@ impl Damage {
                 let end = (at + usize::from(count)).min(bytes.len());
                 bytes.drain(at..end);
             }
+            Self::Gap { byte } => {
+                if let Some(header) = header(bytes) {
+                    bytes.insert(header + HEADER_BYTES, byte);
+                }
+            }
             Self::Truncate { at } => bytes.truncate(within(at)),
             Self::Number { at, number } => put(bytes, within(at), number.to_le_bytes()),
             Self::Root { from_end, number } => {
@@ -156,6 +171,22 @@ impl Damage {
                 put(bytes, at, number.to_le_bytes());
             }
         }
+    }
+}
+
+const HEADER_BYTES: usize = 12;
+
+/// Where an archive begins that has its whole header.
+fn header(bytes: &[u8]) -> Option<usize> {
+    let at = bytes.windows(4).position(|window| window == b"RSMA")?;
+    (at + HEADER_BYTES <= bytes.len()).then_some(at)
+}
+
+/// Has the header say how many bytes are behind it.
+pub fn repair_length(bytes: &mut [u8]) {
+    if let Some(at) = header(bytes) {
+        let body = (bytes.len() - at - HEADER_BYTES) as u32;
+        put(bytes, at + 8, body.to_le_bytes());
     }
 }
 

@@ -1,8 +1,10 @@
 //! A keyspace that plays every command on the core, as the adapter does, and on the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use redis_state_core::{Dialect, FileReader, FileWriter, Interner, InternerStats, Limits, Machine};
+use redis_state_core::{
+    Diagram, Dialect, FileReader, FileWriter, Interner, InternerStats, Limits, Machine,
+};
 
 use crate::documents;
 use crate::model::Model;
@@ -13,6 +15,7 @@ pub enum Reply {
     Ok,
     Nil,
     Error,
+    Flag(bool),
     Text(Vec<u8>),
     List(Vec<Vec<u8>>),
 }
@@ -61,6 +64,10 @@ impl Keyspace {
                 self.mutate(key, to, Some(reason), true)
             }
             (b"SM.RESET", [key]) => self.reset(key),
+            (b"SM.NEXT", [key]) => self.next(key),
+            (b"SM.CAN", [key, to]) => self.can(key, to),
+            (b"SM.EXPORT", [key, notation]) => self.export(key, notation),
+            (b"SM.LINT", [key]) => self.lint(key),
             (b"DEL", [key]) => self.keys.remove(*key).map_or(Reply::Nil, |_| Reply::Ok),
             (b"COPY", [from, to]) => self.copy(from, to),
             _ => Reply::Error,
@@ -118,6 +125,52 @@ impl Keyspace {
             let keys: Vec<Vec<u8>> = keys.collect();
             assert!(keys.iter().eq(model.keys.iter().map(String::as_bytes)));
             Reply::List(keys)
+        })
+    }
+
+    fn next(&self, key: &[u8]) -> Reply {
+        self.ask(key, |machine, model| {
+            let name = |state| machine.definition().name_bytes(state).to_vec();
+            let next: Vec<Vec<u8>> = machine.next(self.dialect).map(name).collect();
+            let expected = model.next(self.dialect);
+            assert!(next.iter().eq(expected.iter().map(String::as_bytes)));
+            Reply::List(next)
+        })
+    }
+
+    fn can(&self, key: &[u8], to: &[u8]) -> Reply {
+        self.ask(key, |machine, model| {
+            let can = machine.target(to, false, self.dialect).is_some();
+            assert_eq!(can, model.may_move(to, false, self.dialect));
+            Reply::Flag(can)
+        })
+    }
+
+    fn export(&self, key: &[u8], notation: &[u8]) -> Reply {
+        let diagram = match notation.to_ascii_uppercase().as_slice() {
+            b"MERMAID" => Diagram::Mermaid,
+            b"DOT" => Diagram::Dot,
+            _ => return Reply::Error,
+        };
+        self.ask(key, |machine, _| {
+            Reply::Text(diagram.draw(machine).into_bytes())
+        })
+    }
+
+    /// The findings' sense is tested elsewhere: here, that there are some of each state at most.
+    fn lint(&self, key: &[u8]) -> Reply {
+        self.ask(key, |machine, model| {
+            let findings = machine.lint().into_iter();
+            let told = findings.map(|f| (f.code, machine.definition().name(f.state).to_owned()));
+            let told: Vec<(&str, String)> = told.collect();
+            assert!(told.iter().all(|(_, state)| model.states.contains(state)));
+            let once: BTreeSet<_> = told.iter().collect();
+            assert_eq!(once.len(), told.len(), "said twice");
+            Reply::List(
+                told.into_iter()
+                    .map(|(_, state)| state.into_bytes())
+                    .collect(),
+            )
         })
     }
 
@@ -249,20 +302,14 @@ fn digest(machine: &Machine) -> (Vec<u8>, u32, String) {
     (archive, machine.state(), machine.reason().to_owned())
 }
 
-/// SM.SET in the state that no row has, if there is one, and a forced move from there.
+/// The machine that its commands make.
 fn replay(machine: &Machine, interner: &Interner) -> Machine {
-    let definition = machine.definition();
-    let nameless = machine.state_bytes().is_empty();
-    let plain = if nameless {
-        definition.initial()
-    } else {
-        machine.state()
-    };
-    let first = machine.in_state(definition.foreign().unwrap_or(plain));
-    let json = first.to_json(Dialect::Documented);
+    let (json, moves) = machine.to_commands();
     let read = interner.read(&json, None, Dialect::Documented, &Limits::NONE);
     let mut replayed = read.expect("written, so read").machine;
-    let target = replayed.target(machine.state_bytes(), true, Dialect::Documented);
-    replayed.enter(target.expect("a known state"), Some(machine.reason()));
+    if moves {
+        let target = replayed.target(machine.state_bytes(), true, Dialect::Documented);
+        replayed.enter(target.expect("a known state"), Some(machine.reason()));
+    }
     replayed
 }

@@ -1,7 +1,5 @@
 //! `SM.NEXT key`
 
-use redis_state_core::Dialect;
-
 use crate::commands::Command;
 use crate::config;
 use crate::errors::CommandError;
@@ -21,11 +19,7 @@ impl Command for Next {
             return Ok(());
         };
         let definition = machine.definition();
-        let documented = config::dialect() == Dialect::Documented;
-        let next: Vec<_> = definition
-            .next(machine.state())
-            .filter(|&state| documented || definition.is_key(state))
-            .collect();
+        let next: Vec<_> = machine.next(config::dialect()).collect();
         context.reply_array(next.len());
         for state in next {
             context.reply_bytes(definition.name_bytes(state));

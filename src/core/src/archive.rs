@@ -23,13 +23,16 @@ pub type StateId = u32;
 /// Most states that a definition can have, whatever the limits say.
 pub const MAX_STATES: usize = 1 << 24;
 
-/// Longest archive, in bytes: rkyv's offsets are 32-bit and signed.
-pub const MAX_BYTES: usize = 1 << 30;
-
 /// Longest document that a definition may stand for, in bytes. An archive holds each name once, its
 /// document every time, so without a bound a kilobyte from a forger would be answered with
 /// gigabytes; and whoever is sent such a document takes some fifteen times its length to read it.
 pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+
+/// Longest archive behind its header, in bytes. Longer than any whose document is within
+/// [`MAX_DOCUMENT_BYTES`], and refused before it is copied: what takes most room for its letters is
+/// a state that is only a target, as in `"a",`, of which four bytes take nine (the name, where it
+/// ends, the target).
+pub const MAX_BYTES: usize = 3 * MAX_DOCUMENT_BYTES;
 
 const MAGIC: [u8; 4] = *b"RSMA";
 const VERSION: u16 = 1;
@@ -68,10 +71,10 @@ impl Bytes {
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&[0; HEADER_BYTES - 6]);
         let mut bytes = rkyv::api::high::to_bytes_in::<_, rkyv::rancor::Failure>(parts, bytes)
-            .map_err(|_| ArchiveError(Kind::TooLarge))?;
+            .map_err(|_| ArchiveError(Kind::TooLarge(parts.archived_bytes())))?;
         let body = bytes.len() - HEADER_BYTES;
         if body > MAX_BYTES {
-            return Err(ArchiveError(Kind::TooLarge));
+            return Err(ArchiveError(Kind::TooLarge(body)));
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most MAX_BYTES")]
         bytes[8..HEADER_BYTES].copy_from_slice(&(body as u32).to_le_bytes());
@@ -126,11 +129,12 @@ fn body_of(bytes: &[u8]) -> Result<&[u8], ArchiveError> {
         return Err(ArchiveError(Kind::Flags(number(6))));
     }
     let expected = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
-    if expected as usize != body.len() || body.len() > MAX_BYTES {
-        return Err(ArchiveError(Kind::Length {
-            expected,
-            got: body.len(),
-        }));
+    let got = body.len();
+    if expected as usize != got {
+        return Err(ArchiveError(Kind::Length { expected, got }));
+    }
+    if got > MAX_BYTES {
+        return Err(ArchiveError(Kind::TooLarge(got)));
     }
     Ok(body)
 }
@@ -337,7 +341,7 @@ pub(crate) enum Kind {
     Document(usize),
     RepeatedName,
     NotCanonical,
-    TooLarge,
+    TooLarge(usize),
 }
 
 impl fmt::Display for ArchiveError {
@@ -372,7 +376,9 @@ impl fmt::Display for ArchiveError {
             }
             Kind::RepeatedName => write!(f, "two states have the same name"),
             Kind::NotCanonical => write!(f, "archive is not in canonical form"),
-            Kind::TooLarge => write!(f, "definition is too large for an archive"),
+            Kind::TooLarge(got) => {
+                write!(f, "archive of {got} bytes, expected at most {MAX_BYTES}")
+            }
         }
     }
 }
@@ -433,6 +439,60 @@ mod tests {
         assert_eq!(with(|p| p.names[2] = 0xff), Kind::Names);
         assert_eq!(with(|p| p.targets = vec![2]), Kind::Numbering);
         assert_eq!(with(|p| p.initial = 2), Kind::Numbering);
+    }
+
+    #[test]
+    fn every_field_of_the_header_has_its_refusal() {
+        let with = |change: fn(&mut Vec<u8>)| {
+            let mut bytes = encoded(&order());
+            change(&mut bytes);
+            Bytes::decode(&bytes).unwrap_err().0
+        };
+        let body = u8::try_from(encoded(&order()).len() - HEADER_BYTES).unwrap();
+        let length = |expected, got: u8| Kind::Length {
+            expected,
+            got: got.into(),
+        };
+        assert_eq!(with(|b| b.truncate(11)), Kind::Short(11));
+        assert_eq!(with(|b| b[3] = b'B'), Kind::Magic);
+        assert_eq!(with(|b| b[4] = 2), Kind::Version(2));
+        assert_eq!(with(|b| b[6] = 1), Kind::Flags(1));
+        assert_eq!(with(|b| b.push(0)), length(body.into(), body + 1));
+        assert_eq!(
+            with(|b| b[11] = 1),
+            length(u32::from(body) + (1 << 24), body)
+        );
+    }
+
+    /// The root and its vectors are found from the end, so that a byte before them moves nothing.
+    #[test]
+    fn a_gap_between_the_parts_is_refused() {
+        let mut bytes = encoded(&order());
+        bytes.insert(HEADER_BYTES, 0);
+        bytes[8] += 1;
+        let parts = Parts::from_archived(access(body_of(&bytes).unwrap()).unwrap());
+        assert_eq!(parts, order());
+        assert_eq!(Bytes::decode(&bytes).unwrap_err().0, Kind::NotCanonical);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "hundreds of megabytes, and there is no unsafe in it")]
+    fn what_no_document_needs_is_refused_by_its_length() {
+        let mut bytes = encoded(&order());
+        let mut of_length = |body: usize| {
+            bytes.resize(HEADER_BYTES + body, 0);
+            let length = u32::try_from(body).unwrap().to_le_bytes();
+            bytes[8..HEADER_BYTES].copy_from_slice(&length);
+            Bytes::decode(&bytes).unwrap_err().0
+        };
+        let longer = MAX_BYTES + 1;
+        assert_eq!(of_length(longer), Kind::TooLarge(longer));
+        assert_eq!(of_length(MAX_BYTES), Kind::Structure);
+        let many = Parts {
+            name_ends: vec![0; MAX_STATES + 1],
+            ..Parts::default()
+        };
+        assert_eq!(refused(&many), Kind::StateCount(MAX_STATES + 1));
     }
 
     #[test]

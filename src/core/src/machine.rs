@@ -103,6 +103,15 @@ impl Machine {
         }
     }
 
+    /// The states reachable in one move, in document order, each once. In [`Dialect::Edge`] only
+    /// those with an entry of their own, as [`target`](Self::target) has it.
+    pub fn next(&self, dialect: Dialect) -> impl Iterator<Item = StateId> + '_ {
+        let definition = &self.definition;
+        definition
+            .next(self.state)
+            .filter(move |&state| dialect == Dialect::Documented || definition.is_key(state))
+    }
+
     /// The document of this machine in normal form. In [`Dialect::Edge`] `reason` is always there.
     pub fn to_json(&self, dialect: Dialect) -> Vec<u8> {
         let mut out = Vec::new();
@@ -128,6 +137,23 @@ impl Machine {
             always: dialect == Dialect::Edge,
         };
         json::write(&self.definition, self.state, reason, scratch)
+    }
+
+    /// What makes this machine anew where there is none: the document of an `SM.SET`, and whether a
+    /// forced move to its current state, with its reason, has to follow.
+    ///
+    /// It has to in two cases: the current state has the empty name, which a document cannot say; or
+    /// the definition has a state that is in no row, which a document can say only as the current
+    /// one.
+    pub fn to_commands(&self) -> (Vec<u8>, bool) {
+        let definition = &self.definition;
+        let nameless = self.state_bytes().is_empty() && self.state != definition.initial();
+        let foreign = definition.foreign().filter(|&state| state != self.state);
+        if !nameless && foreign.is_none() {
+            return (self.to_json(Dialect::Documented), false);
+        }
+        let first = self.in_state(foreign.unwrap_or(definition.initial()));
+        (first.to_json(Dialect::Documented), true)
     }
 
     /// The block of rare parts, for who moves blocks in memory.

@@ -95,6 +95,15 @@ impl Model {
         known && (force || row.is_some_and(|row| row.iter().any(|name| name.as_bytes() == to)))
     }
 
+    /// The states to which the machine may move now, each once.
+    pub fn next(&self, dialect: Dialect) -> Vec<String> {
+        let mut seen = HashSet::new();
+        let row = self.map.get(&self.current).into_iter().flatten();
+        row.filter(|name| self.may_move(name.as_bytes(), false, dialect) && seen.insert(*name))
+            .cloned()
+            .collect()
+    }
+
     /// Moves without asking. `None` keeps the reason as it is.
     pub fn enter(&mut self, to: &str, reason: Option<&str>) {
         self.current = to.to_owned();
@@ -156,6 +165,12 @@ impl Model {
                     assert!(entered.is_none_or(|entered| entered == name));
                 }
             }
+        }
+        for dialect in [Dialect::Documented, Dialect::Edge] {
+            let next = machine
+                .next(dialect)
+                .map(|state| machine.definition().name(state));
+            assert!(next.eq(self.next(dialect)), "{dialect:?}");
         }
     }
 }

@@ -76,6 +76,14 @@ fn a_recognised_document_is_bound_by_limits_that_came_later() {
         read(&tight).unwrap_err().to_string(),
         "map has 3 states, over the limit of 2 (redisstate.max-states)"
     );
+    let tight = Limits {
+        transitions: 2,
+        ..Limits::NONE
+    };
+    assert_eq!(
+        read(&tight).unwrap_err().to_string(),
+        "map has 3 transitions, over the limit of 2 (redisstate.max-transitions)"
+    );
 }
 
 #[test]

@@ -196,6 +196,15 @@ fn every_damage_has_its_message() {
         "reason is empty or not UTF-8"
     );
     assert_eq!(with(&|r| r[7] = b'X'), "archive does not begin with RSMA");
+    let long = |r: &mut Vec<u8>| {
+        let length = [0x81, 0x80, 0x80, 0x20]; // 2^26 + 1
+        let reason = vec![b'x'; (1 << 26) + 1];
+        r.splice(2..7, length.into_iter().chain(reason));
+    };
+    assert_eq!(
+        with(&long),
+        "reason of 67108865 bytes, expected at most 67108864"
+    );
 }
 
 #[test]
