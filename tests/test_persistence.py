@@ -420,11 +420,22 @@ def test_active_defrag(servers):
     server.run("CONFIG", "SET", "active-defrag-threshold-lower", 0)
     fill(server, 20_000, lambda i: big(20 + i % 50, 2))
     with server.client() as client:
+        for i in range(1, 20_000, 2):
+            assert client.execute_command("SM.MUTATE", f"m:{i}", "s1", f"reason {i}", "FORCE") == b"OK"
         for i in range(0, 20_000, 2):
             client.unlink(f"m:{i}")
-    hits = lambda: server.info("stats")["active_defrag_hits"] + server.info("stats")["active_defrag_misses"]
-    wait_until(lambda: hits() > 0, "the defragmentation to look at something", 30)
+    moved = lambda: server.info("stats")["active_defrag_hits"]
+    wait_until(lambda: moved() > 0, "the defragmentation to move something", 30)
     before = digest(server)
-    looked_at = hits()
-    wait_until(lambda: hits() > looked_at + 1000, "the defragmentation to go on", 30)
+    until = moved() + 1000
+    wait_until(lambda: go_round(server) and moved() > until, "the defragmentation to go on", 30)
     assert digest(server) == before
+
+
+def go_round(server):
+    """Away and back, with the same reason as before."""
+    with server.client() as client, client.pipeline(transaction=False) as pipe:
+        for i in range(1, 2000, 2):
+            pipe.execute_command("SM.MUTATE", f"m:{i}", "s2", "on the way", "FORCE")
+            pipe.execute_command("SM.MUTATE", f"m:{i}", "s1", f"reason {i}", "FORCE")
+        return set(pipe.execute()) == {b"OK"}
