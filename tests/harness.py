@@ -115,12 +115,14 @@ class Server:
 
     `config` is a list of lines for the configuration file, or a dict of them. The module is loaded
     from there too, so that CONFIG REWRITE and a restart see what a user's server would see.
+    `environment` is a dict of what the process has in its environment besides.
     """
 
-    def __init__(self, config=(), module=MODULE, module_args="", allow_panics=False):
+    def __init__(self, config=(), module=MODULE, module_args="", allow_panics=False, environment=()):
         self.folder = Path(tempfile.mkdtemp(prefix="redisstate-"))
         self.port, self._port_lock = take_port()
         self.allow_panics = allow_panics
+        self.environment = {**os.environ, **dict(environment)}
         self.process = None
         self.expected_to_end = False
         lines = [f"{k} {v}" for k, v in config.items()] if isinstance(config, dict) else list(config)
@@ -167,6 +169,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                env=self.environment,
                 start_new_session=True,
                 preexec_fn=_in_the_child if in_main else None,
             )

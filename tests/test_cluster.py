@@ -5,16 +5,15 @@ import redis
 
 from documents import ORDER, order
 from harness import OK, SLOWDOWN, Pool, bulk, server_version, value_digests, wait_until
+from test_acl import METADATA, call
 
-KEYED = [
-    ("SM.SET", "{k}", ORDER),
-    ("SM.CREATE", "{k}"),
-    ("SM.GET", "{k}"),
-    ("SM.GET", "{k}", "REASON"),
-    ("SM.STATE", "{k}"),
-    ("SM.MUTATE", "{k}", "boo"),
-    ("SM.MUTATE", "{k}", "boo", "why", "FORCE"),
-    ("SM.RESET", "{k}"),
+# Every command that has a key, and the longer forms of some.
+KEYED = [call(name, "{k}") for name in METADATA if name != "SM.TEMPLATE"] + [
+    ["SM.SET", "{k}", ORDER, "boo"],
+    ["SM.GET", "{k}", "REASON"],
+    ["SM.STATE", "{k}", "LIST"],
+    ["SM.MUTATE", "{k}", "boo", "why", "FORCE"],
+    ["SM.EXPORT", "{k}", "MERMAID"],
 ]
 
 
@@ -75,6 +74,10 @@ def test_redis_pys_cluster_client(nodes, client):
         assert client.execute_command("SM.MUTATE", key, "bar") is None
         assert client.execute_command("SM.GET", key, "REASON") == b"why"
         assert client.execute_command("SM.RESET", key) == b"OK"
+        assert client.execute_command("SM.NEXT", key) == [b"blee", b"boo"]
+        assert client.execute_command("SM.CAN", key, "boo") == 1
+        assert client.execute_command("SM.EXPORT", key, "DOT").startswith(b"digraph")
+        assert isinstance(client.execute_command("SM.LINT", key), list)
         assert client.execute_command("SM.GET", key) == order()
         assert client.execute_command("SM.CREATE", key) == b"OK"
     sizes = [node.run("DBSIZE") for node in nodes]

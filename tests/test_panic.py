@@ -3,21 +3,14 @@
 import pytest
 
 from documents import ORDER, order
-from harness import FAULT_MODULE, NIL, rewrite_aof, saving_ended, wait_until
+from harness import FAULT_MODULE, NIL, digest, follow, rewrite_aof, saving_ended, wait_until
+from test_acl import METADATA, call
 
 pytestmark = pytest.mark.skipif(
     not FAULT_MODULE.exists(), reason=f"no fault-injection build at {FAULT_MODULE}: make build-tests"
 )
 
-COMMANDS = {
-    "SM.TEMPLATE": ("SM.TEMPLATE",),
-    "SM.SET": ("SM.SET", "m", ORDER),
-    "SM.CREATE": ("SM.CREATE", "m"),
-    "SM.GET": ("SM.GET", "m"),
-    "SM.STATE": ("SM.STATE", "m"),
-    "SM.MUTATE": ("SM.MUTATE", "m", "boo"),
-    "SM.RESET": ("SM.RESET", "m"),
-}
+COMMANDS = {name: call(name, "m") for name in METADATA}
 
 
 @pytest.fixture
@@ -36,6 +29,11 @@ def error_of(command):
 
 def panic_at(server, place):
     server.run("CONFIG", "SET", "redisstate.panic-at", place)
+
+
+def panicked(server):
+    """Whether the place that was armed last was come by; a fork has a place of its own."""
+    return server.config("redisstate.panic-at") == ""
 
 
 def unharmed(server, key="n"):
@@ -104,23 +102,32 @@ def test_a_panic_while_dumping_leaves_nothing_that_could_be_taken_for_a_machine(
     unharmed(sm)
 
 
-@pytest.mark.parametrize("command", ["SAVE", "BGSAVE"])
-def test_a_panic_while_saving_leaves_the_last_good_file(sm, command):
+def test_a_panic_while_saving_in_the_foreground_costs_nothing(sm):
+    """The server cannot be told that it failed: it is tried again, and the file has everything."""
     sm.run("SAVE")
-    good = (sm.folder / "dump.rdb").read_bytes()
     sm.run("SM.MUTATE", "m", "boo")
+    before = digest(sm)
     panic_at(sm, "rdb_save")
-    try:
-        sm.run(command)
-    except Exception as refused:
-        assert command == "SAVE", refused
-    status = saving_ended(sm)
-    assert sm.alive()
-    file = (sm.folder / "dump.rdb").read_bytes()
-    assert file == good or command == "SAVE" or status == "ok"
+    assert sm.run("SAVE")
+    assert panicked(sm)
     unharmed(sm)
     sm.restart("NOSAVE")
-    assert sm.run("SM.GET", "n") == order(), "a file that was put in place can be loaded"
+    assert digest(sm) == before
+
+
+def test_a_panic_while_saving_in_the_background_leaves_the_last_good_file(sm):
+    sm.run("SAVE")
+    good = (sm.folder / "dump.rdb").read_bytes()
+    before = digest(sm)
+    sm.run("SM.MUTATE", "m", "boo")
+    panic_at(sm, "rdb_save")
+    sm.run("BGSAVE")
+    assert saving_ended(sm) == "err"
+    assert b"fault injected at rdb_save" in sm.log()
+    assert (sm.folder / "dump.rdb").read_bytes() == good
+    unharmed(sm)
+    sm.restart("NOSAVE")
+    assert digest(sm) == before
 
 
 def test_a_panic_while_rewriting_the_aof(servers):
@@ -152,6 +159,8 @@ def test_a_panic_while_rewriting_the_aof(servers):
         ("free_effort", ("UNLINK", "m")),
         ("free", ("SM.SET", "m", ORDER)),
         ("free", ("FLUSHALL", "SYNC")),
+        ("info", ("INFO", "redisstate")),
+        ("info", ("INFO", "everything")),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value[:2])),
 )
@@ -160,11 +169,74 @@ def test_a_panic_in_a_callback(sm, place, command):
     with sm.wire() as wire:
         wire(*command)
         assert wire("PING") == b"+PONG\r\n"
-    panic_at(sm, "")
+    assert panicked(sm)
     assert sm.run("EXISTS", "copy") in (0, 1)
     if command[0] == "FLUSHALL":
         sm.run("SM.SET", "n", ORDER)
     unharmed(sm)
+
+
+def test_a_panic_in_info_leaves_the_section_out_once(sm):
+    panic_at(sm, "info")
+    assert sm.info("redisstate") == {}
+    assert sm.info("redisstate")["redisstate_machines"] == 2
+
+
+# ---- what the server says of its files goes unheard ------------------------------------------------
+
+
+def test_a_panic_as_a_file_to_save_begins_costs_nothing(sm):
+    sm.run("SM.MUTATE", "m", "boo", "why")
+    before = digest(sm)
+    panic_at(sm, "file_event")
+    sm.run("SAVE")
+    assert panicked(sm)
+    dump = sm.run("DUMP", "m")
+    sm.restart("NOSAVE")
+    assert digest(sm) == before
+    sm.run("RESTORE", "copy", 0, dump)
+    assert sm.run("SM.GET", "copy") == sm.run("SM.GET", "m")
+    unharmed(sm)
+
+
+def test_a_panic_as_a_background_save_begins_costs_nothing(sm):
+    before = digest(sm)
+    panic_at(sm, "file_event")
+    sm.run("BGSAVE")
+    assert saving_ended(sm) == "ok"
+    assert b"fault injected at file_event" in sm.log()
+    panic_at(sm, "")
+    sm.restart("NOSAVE")
+    assert digest(sm) == before
+    unharmed(sm)
+
+
+def test_a_panic_as_a_file_to_load_begins_is_a_refused_load(sm):
+    """What refers to a definition of the same file cannot be read without it."""
+    sm.run("SAVE")
+    sm.shutdown("NOSAVE")
+    with open(sm.config_file, "a") as config:
+        config.write("redisstate.panic-at file_event\n")
+    log = sm.fails_to_start()
+    assert b"fault injected at file_event" in log
+    assert b"holds no valid state machine" in log
+    assert b"crashed by signal" not in log
+
+
+def test_a_panic_as_a_full_sync_begins_is_a_refused_sync(sm, servers):
+    """A replica that is sent what it cannot read ends: so the servers want it of any damaged file."""
+    replica = servers.start(module=FAULT_MODULE, allow_panics=True)
+    panic_at(replica, "file_event")
+    replica.expected_to_end = True
+    replica.run("REPLICAOF", "127.0.0.1", sm.port)
+    wait_until(lambda: replica.process.poll() is not None, "the replica to refuse the sync")
+    # Zero if the checker that it runs first finds the file well-formed.
+    assert replica.process.returncode in (0, 1)
+    log = replica.log()
+    assert b"fault injected at file_event" in log and b"holds no valid state machine" in log
+    replica.start()
+    follow(replica, sm)
+    assert digest(replica) == digest(sm)
 
 
 def defragged(server):

@@ -3,22 +3,26 @@
 By default a few offsets of each file; with FAULT_ROUNDS of 100 and more (make test-faults) every byte.
 """
 
+import itertools
 import json
 import os
 import re
 import shutil
-import subprocess
+import signal
+import sys
 
 import pytest
 import redis
 
 from documents import ORDER, document
-from harness import CRASH, SLOWDOWN, aof_files, digest, encode, in_sync, rewrite_aof, wait_until
+from harness import CRASH, SLOWDOWN, Server, aof_files, digest, encode, in_sync, rewrite_aof, wait_until
 from proxy import CuttingProxy
-from stored import RDB_CONFIG, commands, value_span
+from stored import RDB_CONFIG, commands, line, value_span
 
 EVERY_BYTE = int(os.environ.get("FAULT_ROUNDS", "5")) >= 100
 FEW = 9
+# What a damaged byte differs in.
+DAMAGES = [0x01, 0x80, 0xFF]
 MACHINES = {
     "order:1": [("SM.SET", ORDER)],
     "order:2": [("SM.SET", ORDER), ("SM.MUTATE", "boo", "a reason")],
@@ -28,11 +32,17 @@ MACHINES = {
 REASONS = r"the data ends too early|record|definition|archive|number|state|reason|encoding|magic|header"
 SAYS_WHY = re.compile(rf"key '(\S+)' holds no valid state machine: .*({REASONS})".encode())
 BAD_NUMBER = re.compile(rb"key '\S+' holds no valid state machine: definition \w+ was (not in the file so far|in the file before)")
-# The servers' own words for what they meet outside of a machine.
-SERVERS_WORDS = re.compile(rb"(?i)short read|rdb|aof|append only|unexpected end|bad file format")
+# The servers' own last words on what they meet outside of a machine: nothing that a sound start says.
+SERVERS_WORDS = re.compile(
+    rb"Internal error in RDB reading offset|Short read or OOM loading DB|Terminating server after rdb file"
+    rb"|Unknown RDB (?:string )?encoding|Wrong signature|Can't handle RDB format version"
+    rb"|Unexpected end of file reading the append only file|Bad file format reading the append only file"
+    rb"|Unknown command '[^\n]*' reading the append only file|Error reading the append only file"
+    rb"|Fatal error: the truncated file is not the last file"
+)
 # The last thing that is said before the server ends, or checks the file and ends.
 GIVES_UP = b"Internal error in RDB reading offset"
-# Resident memory of a server that refused a file; one that has just started takes some 15 MB.
+# Resident memory of a server at most, whatever the file; one that has just started takes some 15 MB.
 ENOUGH_KB = 200_000
 
 
@@ -54,41 +64,56 @@ def offsets(start, end):
 def try_start(server):
     """Starts the server. Returns whether it came up, and its log; it is never ended by a signal."""
     server.log_file.unlink(missing_ok=True)
+    enough = enough_kb()
     server.start(wait=False)
     server.expected_to_end = True
     process = server.process
     came_up = lambda: b"Ready to accept connections" in server.log()
-    gave_up = lambda: process.poll() is not None or GIVES_UP in server.log()
+    gave_up = lambda: ended(process) or GIVES_UP in server.log()
     wait_until(lambda: came_up() or gave_up(), "the server to come up or to give up", 60)
-    peak = peak_kb(process.pid)
-    if not came_up():
-        end_of_checker(server)
+    up = came_up()
+    peak = memory_kb(process.pid, "VmHWM") if up else peak_of_the_ended(process)
     log = server.log()
     assert not CRASH.search(log), log.decode(errors="replace")
-    assert peak < ENOUGH_KB * SLOWDOWN
+    assert peak < enough, f"the server took {peak} kB, {enough} kB at most were enough"
     # By itself: 1, or 0 if the checker that the server then runs finds the file well-formed.
     assert process.returncode in (None, 0, 1), log.decode(errors="replace")
-    return process.returncode is None, log
+    return up, log
 
 
-def peak_kb(pid):
-    try:
-        status = open(f"/proc/{pid}/status").read()
-    except OSError:
-        return 0
-    peak = re.search(r"VmHWM:\s+(\d+)", status)
-    return int(peak[1]) if peak else 0
+def enough_kb():
+    """A server that has ended is said to have taken what this test run takes, of which it was a fork
+    before it was a server, or its own peak if that is more. So in a large run that is the bound."""
+    return int(max(ENOUGH_KB * SLOWDOWN, 1.1 * memory_kb("self", "VmRSS")))
 
 
-def end_of_checker(server):
+def memory_kb(pid, name):
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(rf"^{name}:\s+(\d+) kB$", status.read(), re.MULTILINE)[1])
+
+
+def ended(process):
+    """Whether a process has ended. Its peak of memory is known to who collects it, and to nobody after."""
+    if process.returncode is None:
+        pid, status, used = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            process.peak_kb = used.ru_maxrss
+    return process.returncode is not None
+
+
+def peak_of_the_ended(process):
     """Having said why, the server runs its file checker, which spins for ever where a file ends
     between the parts of a module's value (rdbLoadCheckModuleValue takes the end of the file for one
     more part). The file is refused by then; a checker that isn't done soon is ended."""
     try:
-        server.process.wait(0.5 * SLOWDOWN)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.process.returncode = 1
+        wait_until(lambda: ended(process), "the checker to end", 0.5)
+    except AssertionError:
+        os.killpg(process.pid, signal.SIGKILL)
+        wait_until(lambda: ended(process), "the checker to be ended")
+        process.returncode = 1
+    assert process.peak_kb > 0
+    return process.peak_kb
 
 
 def refuses(server, file, data, key=None):
@@ -105,10 +130,10 @@ def refuses(server, file, data, key=None):
         assert SERVERS_WORDS.search(log), log.decode(errors="replace")
 
 
-def is_sound(server, keys=MACHINES):
-    """Whatever was loaded can be used by every command and saved."""
+def is_sound(server):
+    """Whatever was loaded, under whatever key, can be used by every command and saved."""
     with server.client() as client:
-        for key in keys:
+        for key in client.keys():
             if client.type(key) != b"StateType":
                 continue
             stored = json.loads(client.execute_command("SM.GET", key))
@@ -122,6 +147,24 @@ def is_sound(server, keys=MACHINES):
     server.check()
 
 
+def refused_or_sound(server, file, data):
+    """The log of a server that says why it does not start with this file. None if it came up, and
+    whatever it has now can be used."""
+    file.write_bytes(data)
+    up, log = try_start(server)
+    if not up:
+        assert SAYS_WHY.search(log) or SERVERS_WORDS.search(log), log.decode(errors="replace")
+        return log
+    server.wait_ready()
+    is_sound(server)
+    server.kill()
+    return None
+
+
+def flipped(data, at, damage):
+    return data[:at] + bytes([data[at] ^ damage]) + data[at + 1 :]
+
+
 def machine_at(data, offset):
     """The key of the machine whose bytes an offset of an RDB file is in."""
     for key in MACHINES:
@@ -129,6 +172,41 @@ def machine_at(data, offset):
         if start <= offset < end:
             return key
     return None
+
+
+# ---- these tests themselves ----------------------------------------------------------------------------
+
+
+class Hungry(Server):
+    """A server that takes more memory than one may, and gives up."""
+
+    def command(self):
+        return [sys.executable, "-c", f"b'x' * 1024 * {2 * enough_kb()}; exit(1)"]
+
+
+def test_a_server_that_takes_too_much_is_noticed_though_it_has_ended():
+    server = Hungry()
+    try:
+        with pytest.raises(AssertionError, match="the server took [0-9]+ kB"):
+            try_start(server)
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("aof", [["appendonly no"], ["appendonly yes"]], ids=["RDB", "AOF"])
+def test_a_server_that_loads_a_sound_file_says_nothing_of_what_is_taken_for_a_refusal(servers, aof):
+    server = servers.start([*aof, *RDB_CONFIG])
+    populate(server)
+    if aof == ["appendonly yes"]:
+        assert rewrite_aof(server) == "ok"
+        server.run("SET", "later", "so that the base is not the last file")
+    server.restart("SAVE")
+    server.kill()
+    up, log = try_start(server)
+    assert up and re.search(rb"keys loaded: [1-9]|DB loaded from", log), log.decode(errors="replace")
+    said = SERVERS_WORDS.search(log) or SAYS_WHY.search(log)
+    assert not said, said[0]
+    server.kill()
 
 
 # ---- RDB ----------------------------------------------------------------------------------------------
@@ -153,22 +231,20 @@ def test_an_rdb_cut_at_every_byte(rdb):
         refuses(server, file, data[:end], machine_at(data, end))
 
 
-@pytest.mark.parametrize("damage", [0x01, 0x80, 0xFF])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_an_rdb_damaged_in_a_machine(rdb, damage):
-    server, file, data = rdb
+    damaged_in_a_machine(*rdb, damage)
+
+
+def damaged_in_a_machine(server, file, data, damage):
     refused = 0
     for key in MACHINES:
         start, end = value_span(data, key)
         for at in offsets(start, end):
-            file.write_bytes(data[:at] + bytes([data[at] ^ damage]) + data[at + 1 :])
-            up, log = try_start(server)
-            if up:
-                server.wait_ready()
-                is_sound(server)
-                server.kill()
+            log = refused_or_sound(server, file, flipped(data, at, damage))
+            if log is None:
                 continue
             refused += 1
-            assert SAYS_WHY.search(log) or SERVERS_WORDS.search(log), log.decode(errors="replace")
             # From here on the damaged length or opcode is the server's, which reads past it.
             # A definition's number is missed where another machine refers to it, or taken by another one.
             archive = data.find(b"RSMA", start, end)
@@ -208,6 +284,12 @@ def test_an_aof_with_a_preamble_cut_at_every_byte(base):
         refuses(server, file, data[:end], machine_at(data, end))
 
 
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("base", ["yes"], indirect=True, ids=["preamble"])
+def test_an_aof_with_a_preamble_damaged_in_a_machine(base, damage):
+    damaged_in_a_machine(*base, damage)
+
+
 @pytest.mark.parametrize("base", ["no"], indirect=True, ids=["plain"])
 def test_a_plain_aof_cut_at_every_byte(base):
     server, file, data = base
@@ -226,7 +308,7 @@ def test_a_plain_aof_damaged_in_the_middle(servers, base):
     scratch = servers.start(["redisstate.compat edge"])
     failed = 0
     for at, key, step in damaged_steps(data):
-        file.write_bytes(data[:at] + bytes([data[at] ^ 0x01]) + data[at + 1 :])
+        file.write_bytes(flipped(data, at, 0x01))
         up, log = try_start(server)
         assert up, log.decode(errors="replace")
         server.wait_ready()
@@ -237,6 +319,36 @@ def test_a_plain_aof_damaged_in_the_middle(servers, base):
         is_sound(server)
         server.kill()
     assert failed
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("part", ["numbers", "name", "key"])
+@pytest.mark.parametrize("base", ["no"], indirect=True, ids=["plain"])
+def test_a_plain_aof_damaged_around_the_arguments(base, part, damage):
+    """What another key or command of the same shape is, the server cannot know: that is loaded."""
+    server, file, data = base
+    refused = 0
+    for span in parts_of_commands(data)[part]:
+        for at in offsets(*span):
+            refused += refused_or_sound(server, file, flipped(data, at, damage)) is not None
+    assert refused or part == "key"
+
+
+def parts_of_commands(data):
+    """Where, in the commands about machines, are the counts and lengths, the names and the keys."""
+    out, start = {"numbers": [], "name": [], "key": []}, 0
+    for args, end in commands(data):
+        if args[1].decode() in MACHINES:
+            _, at = line(data, start)
+            out["numbers"].append((start, at))
+            for part, arg in itertools.zip_longest(["name", "key"], args):
+                _, begin = line(data, at)
+                out["numbers"].append((at, begin))
+                if part:
+                    out[part].append((begin, begin + len(arg)))
+                at = begin + len(arg) + 2
+        start = end
+    return out
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,27 @@
-"""kill -9 at random moments under `appendfsync always`: no acknowledged move is lost, none is made up.
+"""kill -9 and power cuts at random moments: no acknowledged move is lost, none is made up.
+
+kill -9 leaves what the server has written in the kernel's memory, whatever `appendfsync` is. Of a power
+cut we take it that it leaves what was synced and nothing else: a preloaded library (powercut.c) notes
+how much that is, and the file is cut there.
 
 FAULT_ROUNDS rounds (make test-faults ROUNDS=…). A machine is a ring of states, so that its state
 says how many moves it has made.
 """
 
 import os
+import platform
 import random
+import shutil
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from documents import document
-from harness import OK, SLOWDOWN, array, bulk, in_sync, wait_until
+from harness import OK, SLOWDOWN, aof_files, array, bulk, in_sync, wait_until
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
 SEED = int(os.environ.get("FAULT_SEED", str(random.randrange(10**6))))
@@ -77,6 +86,72 @@ def test_no_acknowledged_move_is_lost(servers, figure):
     figure(f"{ROUNDS} kills, {sum(moves.values())} moves, none lost (FAULT_SEED={SEED})")
 
 
+# ---- power cuts ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def powercut(tmp_path_factory):
+    """The environment of a server of which it is known what it has synced."""
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        pytest.skip("needs Linux with glibc: a library is preloaded, and asks /proc for names of files")
+    if SLOWDOWN > 1:
+        pytest.skip("a server under a memory checker has that preloaded, and nothing else")
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("there is no C compiler (cc) to make tests/faults/powercut.c a library")
+    library = tmp_path_factory.mktemp("powercut") / "powercut.so"
+    source = Path(__file__).with_name("powercut.c")
+    subprocess.run([compiler, "-Wall", "-Werror", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
+def cut_power(server):
+    """Ends the server at once, and leaves of its last AOF what was synced."""
+    server.kill()
+    [last] = [file for file in aof_files(server) if file.name.endswith(".incr.aof")]
+    synced = last.with_name(last.name + ".synced")
+    length = int(synced.read_text()) if synced.exists() else 0
+    assert length <= last.stat().st_size
+    os.truncate(last, length)
+
+
+# A rewrite would make another file the last one.
+POWERCUT_CONFIG = ["appendonly yes", "appendfsync always", "auto-aof-rewrite-percentage 0"]
+
+
+def test_no_acknowledged_move_is_lost_to_a_power_cut(servers, powercut, figure):
+    rng = random.Random(SEED)
+    rounds = max(2, ROUNDS // 5)
+    server = servers.start(POWERCUT_CONFIG, environment=powercut)
+    moves = {f"m:{i}": 0 for i in range(WRITERS)}
+    for key in moves:
+        server.run("SM.SET", key, MACHINE)
+    for _ in range(rounds):
+        writers = [Writer(server, key, count) for key, count in moves.items()]
+        wait_until(lambda: all(w.acknowledged > moves[w.key] for w in writers), "every writer to move")
+        time.sleep(rng.uniform(0.005, 0.25))
+        cut_power(server)
+        for writer in writers:
+            writer.join()
+        server.start()
+        moves = {w.key: found(server, w.key, w.acknowledged) for w in writers}
+    figure(f"{rounds} power cuts, {sum(moves.values())} moves, none lost (FAULT_SEED={SEED})")
+
+
+def test_without_a_sync_every_move_is_lost_to_a_power_cut(servers, powercut):
+    """That the test before would notice: under `no` the server never syncs while it runs."""
+    server = servers.start(POWERCUT_CONFIG, environment=powercut)
+    server.run("SM.SET", "m", MACHINE)
+    server.run("CONFIG", "SET", "appendfsync", "no")
+    for number in range(1, 6):
+        assert server.run("SM.MUTATE", "m", f"s{number}", f"move {number}") == b"OK"
+    cut_power(server)
+    server.start()
+    with pytest.raises(AssertionError, match="5 moves acknowledged, the server has .*s0"):
+        found(server, "m", 5)
+    assert found(server, "m", 0) == 0
+
+
 @pytest.mark.parametrize("round", range(max(1, ROUNDS // 20)))
 def test_a_replica_promoted_under_traffic_has_whole_moves(servers, round):
     """Replication is asynchronous: the last moves may be missing, a part of a move may not."""
@@ -84,6 +159,7 @@ def test_a_replica_promoted_under_traffic_has_whole_moves(servers, round):
     primary.run("SM.SET", "m", MACHINE)
     in_sync(primary, replica)
     writer = Writer(primary, "m")
+    wait_until(lambda: replica.run("SM.GET", "m", "REASON"), "a move on the replica")
     time.sleep(random.Random(SEED + round).uniform(0.05, 0.3))
     primary.kill()
     writer.join()
@@ -91,7 +167,7 @@ def test_a_replica_promoted_under_traffic_has_whole_moves(servers, round):
     state = int(replica.run("SM.STATE", "m")[0][1:])
     reason = replica.run("SM.GET", "m", "REASON").decode()
     moves = int(reason.split()[1]) if reason else 0
-    assert moves % RING == state and moves <= writer.acknowledged + 1
+    assert moves % RING == state and 0 < moves <= writer.acknowledged + 1
     again = Writer(replica, "m", moves)
     wait_until(lambda: again.acknowledged > moves, "a move on the new primary")
     replica.kill()
