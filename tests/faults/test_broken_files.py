@@ -181,7 +181,7 @@ class Hungry(Server):
     """A server that takes more memory than one may, and gives up."""
 
     def command(self):
-        return [sys.executable, "-c", f"b'x' * 1024 * {2 * enough_kb()}; exit(1)"]
+        return [sys.executable, "-c", f"b'x' * 1024 * {enough_kb() * 5 // 4}; exit(1)"]
 
 
 def test_a_server_that_takes_too_much_is_noticed_though_it_has_ended():
