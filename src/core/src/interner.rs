@@ -392,3 +392,24 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "hundreds of documents take Miri minutes")]
+    fn the_table_shrinks_when_many_definitions_have_gone() {
+        let interner = Interner::new();
+        let read = |at: usize| {
+            let json = format!(r#"{{"map":{{"state {at}":[]}},"initial":"state {at}"}}"#);
+            let read = interner.read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
+            read.unwrap().machine
+        };
+        let capacity = || interner.0.lock().definitions.capacity();
+        let machines: Vec<Machine> = (0..300).map(read).collect();
+        assert!(capacity() > 4 * SMALL);
+        drop(machines);
+        assert!(capacity() <= 4 * SMALL, "{}", capacity());
+    }
+}

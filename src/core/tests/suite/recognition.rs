@@ -135,6 +135,20 @@ fn a_document_is_recognised_only_while_a_machine_lives() {
     assert!(!read(&interner, json, None).unwrap().recognised);
 }
 
+/// A definition holds little of a document that is mostly blanks, and keeping it would cost them all.
+#[test]
+fn a_document_that_is_mostly_blanks_is_not_kept() {
+    let again = |blanks: usize| {
+        let interner = Interner::new();
+        let blanks = " ".repeat(blanks);
+        let json = format!(r#"{{"map":{{"a":["b"],"b":[]}}{blanks},"initial":"a"}}"#);
+        let _kept = read(&interner, &json, None).unwrap();
+        read(&interner, &json, None).unwrap().recognised
+    };
+    assert!(again(1000));
+    assert!(!again(2000));
+}
+
 #[test]
 fn the_rest_of_a_known_document_is_no_document() {
     let interner = Interner::new();
