@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion};
-use redis_state_core::{Definition, FileReader, Interner};
+use redis_state_core::{Definition, Interned, Interner, RecordReader};
 
 use crate::{Shuffled, json, read, record, ring_in_strides};
 
@@ -152,7 +152,7 @@ impl Adjacency for Shipped {
 }
 
 struct Shipped {
-    definition: Arc<Definition>,
+    definition: Arc<Interned>,
     bytes: usize,
 }
 
@@ -166,10 +166,10 @@ impl Shipped {
                 &json(&ring_in_strides(states, degree, stride)),
             );
             // Loaded and not parsed, so that no document is kept beside it.
-            let loaded = FileReader::new().read(&record(&machine), &Interner::new());
+            let loaded = RecordReader::new().decode(&record(&machine), &Interner::new());
             Arc::clone(loaded.unwrap().definition())
         });
-        let bytes = |definition: &Definition| definition.memory(|_, size| size);
+        let bytes = |definition: &Interned| definition.memory(|_, size| size);
         Self {
             bytes: bytes(&full) - bytes(&bare),
             definition: full,
@@ -225,7 +225,7 @@ fn all(degree: usize, stride: usize) -> [(&'static str, Box<dyn Adjacency>); 4] 
 
 fn edges(definition: &Definition) -> Edges {
     let row = |from| definition.targets(from).map(move |to| (from, to));
-    (0..definition.states() as u32).flat_map(row).collect()
+    (0..definition.state_count() as u32).flat_map(row).collect()
 }
 
 /// Half of them allowed, half not.

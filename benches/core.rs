@@ -22,7 +22,9 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Limits, Machine};
+use redis_state_core::{
+    Force, Interner, Limits, Machine, RecordReader, RecordWriter, Rules, parse_machine,
+};
 
 use crate::model::Model;
 
@@ -50,17 +52,17 @@ fn hub(states: usize) -> Model {
 }
 
 fn read(interner: &Interner, json: &[u8]) -> Machine {
-    let read = interner.read(json, None, Dialect::Documented, &Limits::NONE);
+    let read = parse_machine(interner, json, None, Rules::Documented, &Limits::NONE);
     read.unwrap().machine
 }
 
 fn json(model: &Model) -> Vec<u8> {
-    model.to_json(Dialect::Documented)
+    model.render(Rules::Documented)
 }
 
 fn record(machine: &Machine) -> Vec<u8> {
     let mut record = Vec::new();
-    FileWriter::new().write(machine, &mut record);
+    RecordWriter::new().write(machine, &mut record);
     record
 }
 
@@ -93,7 +95,7 @@ fn transition(c: &mut Criterion) {
         let machine = read(&Interner::new(), &json(&model));
         let mut names = Shuffled::new(model.states.clone());
         group.bench_function(BenchmarkId::new(format!("core {shape}"), states), |b| {
-            b.iter(|| machine.target(names.next().as_bytes(), false, Dialect::Documented));
+            b.iter(|| machine.resolve_move(names.next().as_bytes(), Force::No, Rules::Documented));
         });
         group.bench_function(BenchmarkId::new(format!("naive {shape}"), states), |b| {
             b.iter(|| is_in_row(&model, names.next()));
@@ -114,7 +116,7 @@ fn lookup(c: &mut Criterion) {
         let naive: HashMap<String, usize> = model.states.iter().cloned().zip(0..).collect();
         let mut names = Shuffled::new(model.states);
         group.bench_function(BenchmarkId::new("core", states), |b| {
-            b.iter(|| machine.definition().state(names.next().as_bytes()));
+            b.iter(|| machine.definition().find_state(names.next().as_bytes()));
         });
         group.bench_function(BenchmarkId::new("naive", states), |b| {
             b.iter(|| naive.get(names.next()));
@@ -160,7 +162,7 @@ fn serialise(c: &mut Criterion) {
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         group.throughput(Throughput::Bytes(json.len() as u64));
         group.bench_function(BenchmarkId::new("core", states), |b| {
-            b.iter(|| machine.to_json(Dialect::Documented));
+            b.iter(|| machine.render(Rules::Documented));
         });
         group.bench_function(BenchmarkId::new("serde_json", states), |b| {
             b.iter(|| serde_json::to_vec(black_box(&value)).unwrap());
@@ -178,17 +180,17 @@ fn archive(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("validate and open", states), |b| {
             let interner = Interner::new();
             b.iter(|| {
-                FileReader::new()
-                    .read(black_box(&record), &interner)
+                RecordReader::new()
+                    .decode(black_box(&record), &interner)
                     .unwrap()
             });
         });
         group.bench_function(BenchmarkId::new("known", states), |b| {
             let interner = Interner::new();
-            let _kept = FileReader::new().read(&record, &interner).unwrap();
+            let _kept = RecordReader::new().decode(&record, &interner).unwrap();
             b.iter(|| {
-                FileReader::new()
-                    .read(black_box(&record), &interner)
+                RecordReader::new()
+                    .decode(black_box(&record), &interner)
                     .unwrap()
             });
         });
@@ -203,17 +205,17 @@ fn archive(c: &mut Criterion) {
 fn files(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>) {
     let interner = Interner::new();
     let machine = read(&interner, &json(&ring(20, 3)));
-    let mut writer = FileWriter::new();
-    writer.open();
+    let mut writer = RecordWriter::new();
+    writer.begin_file();
     let [mut first, mut later] = [Vec::new(), Vec::new()];
     writer.write(&machine, &mut first);
     writer.write(&machine, &mut later);
-    let mut reader = FileReader::new();
-    reader.open();
-    reader.read(&first, &interner).unwrap();
+    let mut reader = RecordReader::new();
+    reader.begin_file();
+    reader.decode(&first, &interner).unwrap();
     group.throughput(Throughput::Bytes(later.len() as u64));
     group.bench_function("in a file, read", |b| {
-        b.iter(|| reader.read(black_box(&later), &interner).unwrap());
+        b.iter(|| reader.decode(black_box(&later), &interner).unwrap());
     });
     group.bench_function("in a file, write", |b| {
         b.iter(|| {

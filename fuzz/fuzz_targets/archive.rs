@@ -6,7 +6,10 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use redis_state_core::{Diagram, Dialect, FileReader, Interner, InternerStats, Limits, Machine};
+use redis_state_core::{
+    Diagram, Interner, InternerStats, Limits, Machine, RecordReader, Rules, parse_legacy,
+    parse_machine,
+};
 use redis_state_fuzz::documents::record;
 use redis_state_fuzz::forge::{Damage, Parts, model, repair_length};
 use redis_state_fuzz::model::Model;
@@ -24,15 +27,15 @@ fuzz_target!(|data: &[u8]| {
 
 fn one(data: &[u8], in_file: bool) {
     let interner = Interner::new();
-    let mut reader = FileReader::new();
+    let mut reader = RecordReader::new();
     if in_file {
-        reader.open();
+        reader.begin_file();
     }
-    if let Ok(machine) = reader.read(data, &interner) {
+    if let Ok(machine) = reader.decode(data, &interner) {
         examine(&machine);
         assert_is_written_as(&machine, data);
     }
-    if let Ok(machine) = interner.read_legacy(data, &Limits::NONE) {
+    if let Ok(machine) = parse_legacy(&interner, data, &Limits::NONE) {
         examine(&machine);
     }
     drop(reader);
@@ -42,9 +45,9 @@ fn one(data: &[u8], in_file: bool) {
 /// A file of forged records, of which some refer to others.
 fn forged(u: &mut Unstructured<'_>) -> Result<()> {
     let interner = Interner::new();
-    let mut reader = FileReader::new();
+    let mut reader = RecordReader::new();
     if u.ratio(3, 4)? {
-        reader.open();
+        reader.begin_file();
     }
     let mut kept = Vec::new();
     for _ in 0..u.int_in_range(1..=4)? {
@@ -56,7 +59,7 @@ fn forged(u: &mut Unstructured<'_>) -> Result<()> {
         if u.ratio(3, 4)? {
             repair_length(&mut bytes);
         }
-        if let Ok(machine) = reader.read(&bytes, &interner) {
+        if let Ok(machine) = reader.decode(&bytes, &interner) {
             examine(&machine);
             assert_is_written_as(&machine, &bytes);
             if u.ratio(1, 2)? {
@@ -108,14 +111,17 @@ fn sound(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 /// What holds for every machine that was let in.
 fn examine(machine: &Machine) {
     let definition = machine.definition();
-    let states = u32::try_from(definition.states()).expect("few states");
-    assert!(machine.state() < states);
+    let states = u32::try_from(definition.state_count()).expect("few states");
+    assert!(machine.current() < states);
     assert!(definition.initial() < states);
     for state in 0..states {
-        assert_eq!(definition.state(definition.name_bytes(state)), Some(state));
         assert_eq!(
-            definition.is_key(state),
-            (state as usize) < definition.keys()
+            definition.find_state(definition.name_bytes(state)),
+            Some(state)
+        );
+        assert_eq!(
+            definition.has_row(state),
+            (state as usize) < definition.row_count()
         );
         for target in definition.targets(state) {
             assert!(target < states && definition.allows(state, target));
@@ -134,18 +140,18 @@ fn examine(machine: &Machine) {
 /// current state without a name not at all.
 fn say(machine: &Machine) {
     let definition = machine.definition();
-    let nameless = machine.state_bytes().is_empty();
+    let nameless = machine.current_name_bytes().is_empty();
     let named = if nameless {
         definition.initial()
     } else {
-        machine.state()
+        machine.current()
     };
-    let machine = machine.in_state(definition.foreign().unwrap_or(named));
-    let json = machine.to_json(Dialect::Documented);
-    let model = Model::read(&json, None, Dialect::Documented).expect("written, so read");
-    assert_eq!(model.to_json(Dialect::Documented), json);
+    let machine = machine.in_state(definition.unlisted_state().unwrap_or(named));
+    let json = machine.render(Rules::Documented);
+    let model = Model::read(&json, None, Rules::Documented).expect("written, so read");
+    assert_eq!(model.render(Rules::Documented), json);
     let interner = Interner::new();
-    let read = interner.read(&json, None, Dialect::Documented, &Limits::NONE);
+    let read = parse_machine(&interner, &json, None, Rules::Documented, &Limits::NONE);
     let read = read.expect("written, so read").machine;
     assert_eq!(read.definition().archive(), definition.archive());
 }

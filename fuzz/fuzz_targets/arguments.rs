@@ -5,17 +5,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redis_state_core::Dialect;
+use redis_state_core::Rules;
 use redis_state_fuzz::keyspace::Keyspace;
 
 fuzz_target!(|data: &[u8]| {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
-    let dialect = if first & 1 == 0 {
-        Dialect::Documented
+    let rules = if first & 1 == 0 {
+        Rules::Documented
     } else {
-        Dialect::Edge
+        Rules::Legacy
     };
-    let mut keyspace = Keyspace::new(dialect);
+    let mut keyspace = Keyspace::new(rules);
     for line in rest.split(|&byte| byte == 0xfe).take(64) {
         let args: Vec<&[u8]> = line.split(|&byte| byte == 0xff).collect();
         keyspace.call(&args);

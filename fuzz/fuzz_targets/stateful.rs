@@ -4,7 +4,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use redis_state_core::Dialect;
+use redis_state_core::Rules;
 use redis_state_fuzz::forge::model;
 use redis_state_fuzz::keyspace::Keyspace;
 
@@ -37,11 +37,11 @@ enum Step {
     ReloadFile(u8),
     SaveInVain,
     Rewrite,
-    OtherDialect,
+    OtherRules,
 }
 
 fuzz_target!(|data: &[u8]| {
-    let mut keyspace = Keyspace::new(Dialect::Documented);
+    let mut keyspace = Keyspace::new(Rules::Documented);
     let mut documents = Vec::new();
     let mut u = Unstructured::new(data);
     for _ in 0..100 {
@@ -63,7 +63,7 @@ fn play(
     let reason = u.choose(&REASONS)?.as_bytes();
     match step {
         Step::Set => {
-            let json = model(u)?.to_json(Dialect::Edge);
+            let json = model(u)?.render(Rules::Legacy);
             keyspace.call(&[b"SM.SET", key, &json, state]);
             documents.push(json);
         }
@@ -108,10 +108,11 @@ fn play(
         Step::ReloadFile(expired) => keyspace.reload_file(|at| expired >> at & 1 == 1),
         Step::SaveInVain => keyspace.save_in_vain(),
         Step::Rewrite => keyspace.rewrite(),
-        Step::OtherDialect => {
-            keyspace.dialect = match keyspace.dialect {
-                Dialect::Documented => Dialect::Edge,
-                Dialect::Edge => Dialect::Documented,
+        Step::OtherRules => {
+            keyspace.rules = match keyspace.rules {
+                Rules::Documented => Rules::Replayed,
+                Rules::Replayed => Rules::Legacy,
+                Rules::Legacy => Rules::Documented,
             };
         }
     }

@@ -1,7 +1,6 @@
-//! What looks wrong with a machine. Linear in the machine.
+//! What looks wrong with a machine.
 
-use crate::archive::StateId;
-use crate::definition::Definition;
+use crate::definition::{Definition, StateId};
 use crate::machine::Machine;
 
 /// How bad a finding is.
@@ -16,7 +15,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The severity as a reply names it.
+    /// Returns the severity as a reply names it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -40,7 +39,8 @@ pub struct Finding {
 }
 
 impl Machine {
-    /// What looks wrong, by code and then by state; nothing for a sound machine.
+    /// Returns what looks wrong, by code and then by state; nothing for a sound machine. Linear in
+    /// the definition.
     pub fn lint(&self) -> Vec<Finding> {
         let definition = self.definition();
         let mut findings = Vec::new();
@@ -53,10 +53,10 @@ impl Machine {
     }
 }
 
-/// Whether the initial and the current state are somewhere in the map.
+/// Looks whether the initial and the current state are somewhere in the map.
 fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
     let definition = machine.definition();
-    if !definition.is_key(definition.initial()) {
+    if !definition.has_row(definition.initial()) {
         findings.push(Finding {
             severity: Severity::Error,
             code: "initial-without-entry",
@@ -65,23 +65,24 @@ fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
         });
     }
     // A terminal state has no entry either, but something leads there.
-    if definition.foreign() == Some(machine.state()) {
+    if definition.unlisted_state() == Some(machine.current()) {
         findings.push(Finding {
             severity: Severity::Error,
             code: "current-without-entry",
-            state: machine.state(),
+            state: machine.current(),
             message: "the current state is nowhere in the map, only RESET or FORCE leads out",
         });
     }
 }
 
+/// Looks for states to which no path leads.
 fn unreachable_states(machine: &Machine, reached: &[bool], findings: &mut Vec<Finding>) {
     let definition = machine.definition();
     // Looked for once: it takes as long as the map is.
-    let foreign = definition.foreign();
+    let unlisted = definition.unlisted_state();
     let states = definition
         .state_ids()
-        .filter(|&state| foreign != Some(state));
+        .filter(|&state| unlisted != Some(state));
     findings.extend(
         states
             .filter(|&state| !reached[state as usize])
@@ -94,7 +95,8 @@ fn unreachable_states(machine: &Machine, reached: &[bool], findings: &mut Vec<Fi
     );
 }
 
-/// States from which nothing leads to an end, where the machine has ends.
+/// Looks for states from which no path leads to a terminal state, if a path from the initial state
+/// leads to any.
 fn no_way_out(definition: &Definition, reached: &[bool], findings: &mut Vec<Finding>) {
     let ends: Vec<_> = definition
         .state_ids()
@@ -103,7 +105,10 @@ fn no_way_out(definition: &Definition, reached: &[bool], findings: &mut Vec<Find
     if ends.is_empty() {
         return;
     }
-    let leads_out = closure(definition.states(), &ends, &Reversed::of(definition));
+    let reversed = Reversed::of(definition);
+    let leads_out = closure(definition.state_count(), &ends, |state| {
+        reversed.predecessors(state)
+    });
     let stuck = definition
         .state_ids()
         .filter(|&state| reached[state as usize] && !leads_out[state as usize]);
@@ -115,8 +120,9 @@ fn no_way_out(definition: &Definition, reached: &[bool], findings: &mut Vec<Find
     }));
 }
 
+/// Looks for rows that list a target more than once.
 fn repeated_targets(definition: &Definition, findings: &mut Vec<Finding>) {
-    for state in definition.key_states() {
+    for state in definition.row_states() {
         if definition.next(state).count() < definition.targets(state).len() {
             findings.push(Finding {
                 severity: Severity::Info,
@@ -128,65 +134,60 @@ fn repeated_targets(definition: &Definition, findings: &mut Vec<Finding>) {
     }
 }
 
-/// For each state, whether a path leads there from the initial state.
+/// Returns for each state whether a path leads there from the initial state.
 fn reachable(definition: &Definition) -> Vec<bool> {
-    closure(definition.states(), &[definition.initial()], definition)
-}
-
-/// A graph that can be walked.
-trait Graph {
-    fn neighbours(&self, state: StateId) -> impl Iterator<Item = StateId>;
-}
-
-impl Graph for Definition {
-    fn neighbours(&self, state: StateId) -> impl Iterator<Item = StateId> {
-        self.targets(state)
-    }
+    closure(definition.state_count(), &[definition.initial()], |state| {
+        definition.targets(state)
+    })
 }
 
 /// A definition's transitions backwards: for each state those that lead to it, one run after the
 /// other.
 struct Reversed {
+    /// For each state, where its run ends in `predecessors`.
     ends: Vec<usize>,
-    sources: Vec<StateId>,
+    predecessors: Vec<StateId>,
 }
 
 impl Reversed {
+    /// Sorts the transitions by target, in time linear in the definition.
     fn of(definition: &Definition) -> Self {
-        let edges = || {
+        let transitions = || {
             let row = |from| definition.targets(from).map(move |to| (from, to as usize));
-            definition.key_states().flat_map(row)
+            definition.row_states().flat_map(row)
         };
         // Each run's length, then its start, then, as it is filled, its end.
-        let mut ends = vec![0; definition.states() + 1];
-        edges().for_each(|(_, to)| ends[to + 1] += 1);
+        let mut ends = vec![0; definition.state_count() + 1];
+        transitions().for_each(|(_, to)| ends[to + 1] += 1);
         for at in 1..ends.len() {
             ends[at] += ends[at - 1];
         }
-        let mut sources = vec![0; definition.transitions()];
-        for (from, to) in edges() {
-            sources[ends[to]] = from;
+        let mut predecessors = vec![0; definition.transition_count()];
+        for (from, to) in transitions() {
+            predecessors[ends[to]] = from;
             ends[to] += 1;
         }
-        Self { ends, sources }
+        Self { ends, predecessors }
     }
-}
 
-impl Graph for Reversed {
-    fn neighbours(&self, state: StateId) -> impl Iterator<Item = StateId> {
+    fn predecessors(&self, state: StateId) -> impl Iterator<Item = StateId> {
         let state = state as usize;
         let start = state.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.sources[start..self.ends[state]].iter().copied()
+        self.predecessors[start..self.ends[state]].iter().copied()
     }
 }
 
-/// For each state, whether a path leads there from one of `from`.
-fn closure(states: usize, from: &[StateId], graph: &impl Graph) -> Vec<bool> {
+/// Returns for each of `states` states whether `neighbours` leads there from one of `from`.
+fn closure<I: Iterator<Item = StateId>>(
+    states: usize,
+    from: &[StateId],
+    neighbours: impl Fn(StateId) -> I,
+) -> Vec<bool> {
     let mut seen = vec![false; states];
     let mut queue = from.to_vec();
     from.iter().for_each(|&state| seen[state as usize] = true);
     while let Some(state) = queue.pop() {
-        for next in graph.neighbours(state) {
+        for next in neighbours(state) {
             if !std::mem::replace(&mut seen[next as usize], true) {
                 queue.push(next);
             }
@@ -197,11 +198,13 @@ fn closure(states: usize, from: &[StateId], graph: &impl Graph) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Dialect, Interner, Limits};
+    use crate::{Interner, Limits, Rules, parse_machine};
 
     fn lint(json: &str) -> Vec<(&'static str, String)> {
-        let read = Interner::new().read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
-        let machine = read.unwrap().machine;
+        let interner = Interner::new();
+        let json = json.as_bytes();
+        let parsed = parse_machine(&interner, json, None, Rules::Replayed, &Limits::NONE);
+        let machine = parsed.unwrap().machine;
         let findings = machine.lint().into_iter();
         findings
             .map(|f| (f.code, machine.definition().name(f.state).to_owned()))

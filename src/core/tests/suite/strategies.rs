@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::model::Model;
-use redis_state_core::Dialect;
+use redis_state_core::{Force, Rules};
 
 /// Names that have broken a parser or a buffer somewhere.
 const NASTY: [&str; 16] = [
@@ -55,8 +55,12 @@ pub fn model() -> impl Strategy<Value = Model> {
     )
 }
 
-pub fn dialect() -> impl Strategy<Value = Dialect> {
-    select(&[Dialect::Documented, Dialect::Edge][..])
+pub fn rules() -> impl Strategy<Value = Rules> {
+    select(&[Rules::Documented, Rules::Legacy][..])
+}
+
+pub fn force() -> impl Strategy<Value = Force> {
+    select(&[Force::No, Force::Yes][..])
 }
 
 /// How a document may be written: all mean the same.
@@ -76,7 +80,7 @@ pub fn spelling() -> impl Strategy<Value = Spelling> {
 }
 
 pub fn spell(model: &Model, spelling: Spelling) -> Vec<u8> {
-    let compact = model.to_json(Dialect::Documented);
+    let compact = model.render(Rules::Documented);
     let value = || serde_json::from_slice::<serde_json::Value>(&compact).unwrap();
     match spelling {
         Spelling::Compact => compact,

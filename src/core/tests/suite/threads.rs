@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use redis_state_core::{Dialect, FileReader, Interner, InternerStats, Limits, Machine};
+use redis_state_core::{
+    Force, Interner, InternerStats, Limits, Machine, RecordReader, Rules, parse_machine,
+};
 
 use crate::records::alone;
 
@@ -29,21 +31,31 @@ fn document(at: usize) -> String {
 /// As the main thread of a server: sets, loads and moves, and gives values away to be freed.
 fn command(interner: &Interner, at: usize) -> Machine {
     let json = document(at * 7);
-    let read = interner.read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
+    let read = parse_machine(
+        &interner,
+        json.as_bytes(),
+        None,
+        Rules::Documented,
+        &Limits::NONE,
+    );
     let mut machine = read.unwrap().machine;
-    let target = machine.target(b"s0", false, Dialect::Documented).unwrap();
+    let target = machine
+        .resolve_move(b"s0", Force::No, Rules::Documented)
+        .unwrap();
     machine.enter(target, Some("why"));
     if !at.is_multiple_of(3) {
         return machine;
     }
-    let loaded = FileReader::new().read(&alone(&machine), interner).unwrap();
+    let loaded = RecordReader::new()
+        .decode(&alone(&machine), interner)
+        .unwrap();
     assert!(Arc::ptr_eq(loaded.definition(), machine.definition()));
     loaded
 }
 
 fn free(values: Receiver<Machine>) {
     for machine in values {
-        assert_eq!(machine.state_name(), "s0");
+        assert_eq!(machine.current_name(), "s0");
         drop(machine);
     }
 }
@@ -104,7 +116,7 @@ fn statistics_and_memory_may_be_asked_for_at_any_time() {
         });
         while !worker.is_finished() {
             assert!(interner.stats().definitions <= 4);
-            let machine = interner.blank();
+            let machine = Machine::blank(&interner);
             assert!(machine.definition().memory(|_, size| size) > 0);
         }
     });
