@@ -148,10 +148,10 @@ fn say(machine: &Machine) {
     };
     let machine = machine.in_state(definition.unlisted_state().unwrap_or(named));
     let json = machine.render(Rules::Documented);
-    let model = Model::read(&json, None, Rules::Documented).expect("written, so read");
+    let model = Model::read(&json, None, Rules::Replayed).expect("written, so read");
     assert_eq!(model.render(Rules::Documented), json);
     let interner = Interner::new();
-    let read = parse_machine(&interner, &json, None, Rules::Documented, &Limits::NONE);
+    let read = parse_machine(&interner, &json, None, Rules::Replayed, &Limits::NONE);
     let read = read.expect("written, so read").machine;
     assert_eq!(read.definition().archive(), definition.archive());
 }

@@ -6,8 +6,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use redis_state_core::{Interner, InternerStats, Rules, parse_legacy, parse_machine};
-use redis_state_fuzz::documents::{RULES, load, read, record};
-use redis_state_fuzz::model::Model;
+use redis_state_fuzz::documents::{load, read, record};
+use redis_state_fuzz::model::{ALL_RULES, Model};
 
 fuzz_target!(|data: &[u8]| {
     let (json, argument) = match data.iter().position(|&byte| byte == 0xff) {
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
         None => (data, None),
     };
     let interner = Interner::new();
-    for rules in RULES {
+    for rules in ALL_RULES {
         check(&interner, json, argument, rules);
     }
     legacy(&interner, json);

@@ -44,9 +44,11 @@ impl Machine {
     pub fn lint(&self) -> Vec<Finding> {
         let definition = self.definition();
         let mut findings = Vec::new();
-        entries(self, &mut findings);
+        // Looked for once: it takes as long as the map is.
+        let unlisted = definition.unlisted_state();
+        entries(self, unlisted, &mut findings);
         let reached = reachable(definition);
-        unreachable_states(self, &reached, &mut findings);
+        unreachable_states(definition, unlisted, &reached, &mut findings);
         no_way_out(definition, &reached, &mut findings);
         repeated_targets(definition, &mut findings);
         findings
@@ -54,7 +56,7 @@ impl Machine {
 }
 
 /// Looks whether the initial and the current state are somewhere in the map.
-fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
+fn entries(machine: &Machine, unlisted: Option<StateId>, findings: &mut Vec<Finding>) {
     let definition = machine.definition();
     if !definition.has_row(definition.initial()) {
         findings.push(Finding {
@@ -65,7 +67,7 @@ fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
         });
     }
     // A terminal state has no entry either, but something leads there.
-    if definition.unlisted_state() == Some(machine.current()) {
+    if unlisted == Some(machine.current()) {
         findings.push(Finding {
             severity: Severity::Error,
             code: "current-without-entry",
@@ -73,13 +75,23 @@ fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
             message: "the current state is nowhere in the map, only RESET or FORCE leads out",
         });
     }
+    if let Some(state) = unlisted {
+        findings.push(Finding {
+            severity: Severity::Warning,
+            code: "state-leftover",
+            state,
+            message: "the state is nowhere in the map, it is left over from a document that named it as the current one",
+        });
+    }
 }
 
 /// Looks for states to which no path leads.
-fn unreachable_states(machine: &Machine, reached: &[bool], findings: &mut Vec<Finding>) {
-    let definition = machine.definition();
-    // Looked for once: it takes as long as the map is.
-    let unlisted = definition.unlisted_state();
+fn unreachable_states(
+    definition: &Definition,
+    unlisted: Option<StateId>,
+    reached: &[bool],
+    findings: &mut Vec<Finding>,
+) {
     let states = definition
         .state_ids()
         .filter(|&state| unlisted != Some(state));
@@ -198,6 +210,7 @@ fn closure<I: Iterator<Item = StateId>>(
 
 #[cfg(test)]
 mod tests {
+    use super::Severity;
     use crate::{Interner, Limits, Rules, parse_machine};
 
     fn lint(json: &str) -> Vec<(&'static str, String)> {
@@ -235,7 +248,10 @@ mod tests {
         );
         assert_eq!(
             lint(r#"{"current":"y","map":{"a":["a"]},"initial":"a"}"#),
-            [found("current-without-entry", "y")]
+            [
+                found("current-without-entry", "y"),
+                found("state-leftover", "y")
+            ]
         );
         assert_eq!(
             lint(r#"{"map":{"a":["b","end"],"b":["c"],"c":["b"]},"initial":"a"}"#),
@@ -245,5 +261,18 @@ mod tests {
             lint(r#"{"map":{"a":["a","b","a"]},"initial":"a"}"#),
             [found("repeated-target", "a")]
         );
+    }
+
+    #[test]
+    fn a_leftover_state_is_found_wherever_the_machine_is() {
+        let json = br#"{"current":"y","map":{"a":["b"]},"initial":"a"}"#;
+        let parsed = parse_machine(&Interner::new(), json, None, Rules::Replayed, &Limits::NONE);
+        let mut machine = parsed.unwrap().machine;
+        machine.enter(machine.definition().initial(), None);
+        let findings = machine.lint();
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].code, "state-leftover");
+        assert_eq!(findings[0].severity, Severity::Warning);
+        assert_eq!(machine.definition().name(findings[0].state), "y");
     }
 }

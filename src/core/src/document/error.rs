@@ -159,6 +159,11 @@ pub(super) enum Problem {
     UnknownField(Excerpt),
     /// The argument for the current state is no text.
     ArgumentNotText,
+    /// A current state that the document doesn't have otherwise.
+    UnknownState {
+        name: Excerpt,
+        given_by: GivenBy,
+    },
 }
 
 impl Problem {
@@ -177,6 +182,31 @@ impl Problem {
                 f.write_str(", expected current, map, initial or reason")
             }
             Self::ArgumentNotText => f.write_str("the argument is not UTF-8"),
+            Self::UnknownState { name, given_by } => {
+                match names {
+                    Names::Shown => write!(f, "the document has no state {name}: ")?,
+                    Names::Hidden => f.write_str("the document has no such state: ")?,
+                }
+                f.write_str(given_by.advice())
+            }
+        }
+    }
+}
+
+/// Who gave a current state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GivenBy {
+    Document,
+    Argument,
+}
+
+impl GivenBy {
+    /// Says what to do about a state that doesn't exist.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Document => "add it to the map or correct it",
+            // Somebody may have meant an option, such as a plain SET of the server has.
+            Self::Argument => "the argument is the current state, and there are no options",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a document: JSON to the parts of a definition.
 
 use super::builder::Builder;
-use super::error::{DocumentError, Place, Problem};
+use super::error::{DocumentError, Excerpt, GivenBy, Place, Problem};
 use super::fields::Fields;
 use super::tape::with_tape;
 use crate::definition::{DefinitionParts, StateId};
@@ -40,7 +40,7 @@ pub(crate) fn parse(
         .map_err(|_| DocumentError::at(Place::Field("current"), Problem::ArgumentNotText))?;
     with_tape(json, |nodes| {
         let fields = Fields::of(nodes, rules)?;
-        build(&fields, argument, limits)
+        build(&fields, argument, rules, limits)
     })
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn parse_legacy(json: &[u8], limits: &Limits) -> Result<Document, Doc
     }
     with_tape(json, |nodes| {
         let fields = Fields::of(nodes, Rules::Legacy)?;
-        let mut document = build(&fields, None, limits)?;
+        let mut document = build(&fields, None, Rules::Legacy, limits)?;
         if fields.current == Some("")
             && let Some(nameless) = document.parts.position(b"")
         {
@@ -64,9 +64,10 @@ pub(crate) fn parse_legacy(json: &[u8], limits: &Limits) -> Result<Document, Doc
     })
 }
 
-fn build(
-    fields: &Fields<'_, '_>,
-    argument: Option<&str>,
+fn build<'i>(
+    fields: &Fields<'_, 'i>,
+    argument: Option<&'i str>,
+    rules: Rules,
     limits: &Limits,
 ) -> Result<Document, DocumentError> {
     limits.allow_reason(fields.reason.len())?;
@@ -80,11 +81,7 @@ fn build(
     builder.parts.row_ends.reserve_exact(fields.rows);
     builder.add_rows(fields.map)?;
     builder.parts.initial = builder.state(fields.initial);
-    let own = fields.current.filter(|name| !name.is_empty());
-    let current = match argument.or(own) {
-        Some(name) => builder.state(name),
-        None => builder.parts.initial,
-    };
+    let current = current_state(&mut builder, fields, argument, rules)?;
     limits.allow_states(builder.state_count())?;
     // A key has quotes, a colon, brackets and a comma around it, a target quotes and a comma; a key
     // and its row count as two nodes.
@@ -96,9 +93,33 @@ fn build(
         map_bytes,
         current,
         reason: fields.reason.to_owned(),
-        names_current: own.is_some(),
+        names_current: fields.current.is_some_and(|name| !name.is_empty()),
         documented: fields.are_known,
     })
+}
+
+/// Returns the current state. By the documented rules it has to be one of the states so far;
+/// otherwise it becomes one more.
+fn current_state<'i>(
+    builder: &mut Builder<'i>,
+    fields: &Fields<'_, 'i>,
+    argument: Option<&'i str>,
+    rules: Rules,
+) -> Result<StateId, DocumentError> {
+    let own = fields.current.filter(|name| !name.is_empty());
+    let (name, given_by) = match (argument, own) {
+        (Some(name), _) => (name, GivenBy::Argument),
+        (None, Some(name)) => (name, GivenBy::Document),
+        (None, None) => return Ok(builder.parts.initial),
+    };
+    let listed = builder.state_count();
+    let state = builder.state(name);
+    if rules == Rules::Documented && state as usize >= listed {
+        let name = Excerpt::of(name);
+        let problem = Problem::UnknownState { name, given_by };
+        return Err(DocumentError::at(Place::Field("current"), problem));
+    }
+    Ok(state)
 }
 
 /// Returns the parts and their index of names, if the format can hold them.

@@ -12,6 +12,9 @@ use redis_state_core::{Force, Machine, Rules};
 
 use self::json::Json;
 
+/// Every set of rules.
+pub const ALL_RULES: [Rules; 3] = [Rules::Documented, Rules::Replayed, Rules::Legacy];
+
 /// A machine as one would write it without a thought for speed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
@@ -58,8 +61,9 @@ impl Model {
         Self::new(Vec::new(), "", "", "")
     }
 
-    /// The machine of a document, if the document is one. `argument`, if given and not empty, wins
-    /// over the document's current state.
+    /// Reads the machine of a document, if the document is one. `argument`, if given and not empty,
+    /// wins over the document's current state. By the documented rules a current state is a key, a
+    /// target or the initial state.
     pub fn read(text: &[u8], argument: Option<&[u8]>, rules: Rules) -> Option<Self> {
         let argument = std::str::from_utf8(argument.unwrap_or_default()).ok()?;
         let document = Json::read(text)?;
@@ -82,7 +86,13 @@ impl Model {
         let own = current.unwrap_or_default();
         let current = if argument.is_empty() { &own } else { argument };
         let reason = reason.unwrap_or_default();
-        Some(Self::new(map?, &initial?, current, &reason))
+        let (map, initial) = (map?, initial?);
+        let blank = Self::new(map.clone(), &initial, "", "");
+        let is_listed = current.is_empty() || blank.states.iter().any(|name| name == current);
+        if rules == Rules::Documented && !is_listed {
+            return None;
+        }
+        Some(Self::new(map, &initial, current, &reason))
     }
 
     /// Whether the machine may move there now.
@@ -151,7 +161,7 @@ impl Model {
         assert_eq!(targets, *self.map.get(&self.current).unwrap_or(&Vec::new()));
         let transitions: usize = self.map.values().map(Vec::len).sum();
         assert_eq!(definition.transition_count(), transitions);
-        for rules in [Rules::Documented, Rules::Legacy] {
+        for rules in ALL_RULES {
             assert_eq!(machine.render(rules), self.render(rules));
         }
     }
@@ -161,7 +171,7 @@ impl Model {
         let unknown = ["", "no such state", "a\0"].map(str::to_owned);
         for name in self.states.iter().chain(&unknown) {
             for force in [Force::No, Force::Yes] {
-                for rules in [Rules::Documented, Rules::Legacy] {
+                for rules in ALL_RULES {
                     let target = machine.resolve_move(name.as_bytes(), force, rules);
                     let allowed = self.may_move(name.as_bytes(), force, rules);
                     assert_eq!(target.is_some(), allowed, "{name:?} {force:?} {rules:?}");
@@ -170,7 +180,7 @@ impl Model {
                 }
             }
         }
-        for rules in [Rules::Documented, Rules::Legacy] {
+        for rules in ALL_RULES {
             let next = machine
                 .next(rules)
                 .map(|state| machine.definition().name(state));

@@ -29,15 +29,11 @@ fn golden(name: &str) -> Vec<u8> {
 }
 
 fn machine(interner: &Interner, name: &str) -> Machine {
-    read(
-        interner,
-        &golden(&format!("{name}.json")),
-        Rules::Documented,
-    )
+    read(interner, &golden(&format!("{name}.json")), Rules::Replayed)
 }
 
 fn model(name: &str) -> Model {
-    Model::read(&golden(&format!("{name}.json")), None, Rules::Documented).unwrap()
+    Model::read(&golden(&format!("{name}.json")), None, Rules::Replayed).unwrap()
 }
 
 #[test]

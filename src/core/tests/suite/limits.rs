@@ -1,7 +1,7 @@
-//! Limits bind new documents, name themselves, and bind nothing else.
+//! Limits bind new documents and nothing else, and say what they count.
 
 use redis_state_core::{
-    Interner, Limits, Machine, RecordReader, Rules, parse_legacy, parse_machine,
+    Interner, LimitKind, Limits, Machine, RecordReader, Rules, parse_legacy, parse_machine,
 };
 
 use crate::records::alone;
@@ -10,7 +10,7 @@ const JSON: &str = r#"{"map":{"a":["b","b","c"]},"initial":"a","reason":"why"}"#
 
 fn refused(limits: Limits) -> String {
     let read = |interner: &Interner, limits: &Limits| {
-        parse_machine(&interner, JSON.as_bytes(), None, Rules::Documented, limits)
+        parse_machine(interner, JSON.as_bytes(), None, Rules::Documented, limits)
     };
     let fresh = read(&Interner::new(), &limits).unwrap_err();
     assert!(fresh.limit().is_some());
@@ -22,7 +22,7 @@ fn refused(limits: Limits) -> String {
 }
 
 #[test]
-fn each_limit_names_itself_its_value_and_its_config() {
+fn each_limit_says_what_it_counts_and_both_numbers() {
     let none = Limits::NONE;
     assert_eq!(
         refused(Limits {
@@ -49,6 +49,22 @@ fn each_limit_names_itself_its_value_and_its_config() {
         }),
         "reason has 3 bytes, over the limit of 2"
     );
+}
+
+#[test]
+fn a_limit_can_be_asked_for_what_it_says() {
+    let limits = Limits {
+        transitions: 2,
+        ..Limits::NONE
+    };
+    let json = JSON.as_bytes();
+    let error = parse_machine(&Interner::new(), json, None, Rules::Documented, &limits);
+    let error = error.unwrap_err();
+    let limit = error.limit().unwrap();
+    assert_eq!(limit.kind(), LimitKind::Transitions);
+    assert_eq!((limit.found(), limit.allowed()), (3, 2));
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), limit.to_string());
 }
 
 #[test]
@@ -113,7 +129,7 @@ fn a_long_reason_is_refused_and_what_is_stored_is_not() {
     assert_eq!(loaded.reason().len(), 100_000);
 }
 
-/// It is kept like a name in the document.
+/// A machine stores it like a name of the document.
 #[test]
 fn the_argument_for_the_current_state_counts_as_part_of_the_document() {
     let json = br#"{"map":{"a":["b"]},"initial":"a"}"#;
@@ -123,7 +139,7 @@ fn the_argument_for_the_current_state_counts_as_part_of_the_document() {
         ..Limits::NONE
     };
     let read =
-        |current: &[u8]| parse_machine(&interner, json, Some(current), Rules::Documented, &limits);
+        |current: &[u8]| parse_machine(&interner, json, Some(current), Rules::Replayed, &limits);
     assert!(read(b"1234").is_ok());
     assert_eq!(
         read(b"12345").unwrap_err().to_string(),

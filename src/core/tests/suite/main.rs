@@ -10,12 +10,14 @@
 mod model;
 
 mod acceptance;
+mod current;
 mod golden;
 mod limits;
 mod machines;
 mod moves;
 mod recognition;
 mod records;
+mod redaction;
 mod regressions;
 mod sharing;
 mod strategies;

@@ -11,7 +11,7 @@ use crate::strategies::{force, model, name, rules};
 proptest! {
     #[test]
     fn a_move_is_allowed_exactly_when_the_model_allows_it(mut model in model()) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Documented);
+        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         for from in 0..machine.definition().state_count() as u32 {
             let machine = machine.in_state(from);
             model.current = machine.current_name().to_owned();
@@ -25,7 +25,7 @@ proptest! {
         rules in rules(),
         steps in vec((name(), force(), proptest::option::of(name())), 0..40),
     ) {
-        let mut machine = read(&Interner::new(), &model.render(Rules::Documented), rules);
+        let mut machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         for (to, force, reason) in steps {
             let target = machine.resolve_move(to.as_bytes(), force, rules);
             prop_assert_eq!(target.is_some(), model.may_move(to.as_bytes(), force, rules));
@@ -46,7 +46,7 @@ fn rows_of_every_length_allow_what_they_list() {
         let row = |key: &str, offset| (key.to_owned(), list(offset).collect());
         let mut model = Model::new(vec![row("a", 0), row("s3", 1), row("b", 3)], "a", "", "");
         let json = model.render(Rules::Documented);
-        let machine = read(&interner, &json, Rules::Documented);
+        let machine = read(&interner, &json, Rules::Replayed);
         for from in ["a", "b", "s3", "s1"] {
             let state = machine.definition().find_state(from.as_bytes());
             let Some(state) = state else { continue };
@@ -69,7 +69,7 @@ fn a_large_machine_allows_what_it_lists() {
     let machine = read(
         &Interner::new(),
         &model.render(Rules::Documented),
-        Rules::Documented,
+        Rules::Replayed,
     );
     let may = |from: usize, to: usize| {
         let state = |at: usize| {

@@ -25,13 +25,13 @@ pub fn error(reader: &mut RecordReader, record: &[u8]) -> String {
 
 fn order() -> Machine {
     let json = br#"{"current":"paid","map":{"new":["paid"]},"initial":"new","reason":"card"}"#;
-    read(&Interner::new(), json, Rules::Documented)
+    read(&Interner::new(), json, Rules::Replayed)
 }
 
 proptest! {
     #[test]
     fn a_record_alone_is_the_machine(model in model()) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Documented);
+        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let record = alone(&machine);
         let loaded = RecordReader::new().decode(&record, &Interner::new()).unwrap();
         model.assert_is(&loaded);
@@ -46,7 +46,7 @@ proptest! {
         let interner = Interner::new();
         let machines: Vec<Machine> = models
             .iter()
-            .map(|m| read(&interner, &m.render(Rules::Documented), Rules::Documented))
+            .map(|m| read(&interner, &m.render(Rules::Documented), Rules::Replayed))
             .collect();
         let mut writer = RecordWriter::new();
         // The second file must not know what the first one held.
@@ -77,7 +77,7 @@ proptest! {
 
     #[test]
     fn a_record_between_files_is_self_contained(model in model()) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Documented);
+        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let mut writer = RecordWriter::new();
         writer.begin_file();
         writer.write(&machine, &mut Vec::new());
@@ -91,7 +91,7 @@ proptest! {
     fn damage_is_refused_or_gives_a_sound_machine(
         model in model(), edits in vec((any::<Index>(), any::<u8>()), 1..4)
     ) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Documented);
+        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let mut record = alone(&machine);
         for (at, byte) in edits {
             let at = at.index(record.len());
@@ -105,7 +105,7 @@ proptest! {
             let initial = loaded.definition().initial();
             let loaded = if nameless { loaded.in_state(initial) } else { loaded };
             let json = loaded.render(Rules::Documented);
-            let again = crate::model::Model::read(&json, None, Rules::Documented).unwrap();
+            let again = crate::model::Model::read(&json, None, Rules::Replayed).unwrap();
             prop_assert_eq!(again.render(Rules::Documented), json);
         }
     }
@@ -249,7 +249,7 @@ fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
     let machines: Vec<Machine> = (0..40)
         .map(|at| {
             let name = format!("a{at}");
-            read(&interner, json(&name).as_bytes(), Rules::Documented)
+            read(&interner, json(&name).as_bytes(), Rules::Replayed)
         })
         .collect();
     let written = |writer: &mut RecordWriter, machine: &Machine| {

@@ -56,7 +56,12 @@ pub fn model() -> impl Strategy<Value = Model> {
 }
 
 pub fn rules() -> impl Strategy<Value = Rules> {
-    select(&[Rules::Documented, Rules::Legacy][..])
+    select(&[Rules::Documented, Rules::Replayed, Rules::Legacy][..])
+}
+
+/// Rules by which every model is a document, whatever its current state.
+pub fn lenient() -> impl Strategy<Value = Rules> {
+    select(&[Rules::Replayed, Rules::Legacy][..])
 }
 
 pub fn force() -> impl Strategy<Value = Force> {

@@ -32,7 +32,7 @@ fn document(at: usize) -> String {
 fn command(interner: &Interner, at: usize) -> Machine {
     let json = document(at * 7);
     let read = parse_machine(
-        &interner,
+        interner,
         json.as_bytes(),
         None,
         Rules::Documented,
