@@ -1,4 +1,4 @@
-//! What the core's operations cost, and what its choices buy against plainer ones.
+//! Measures what the core's operations cost, and what its choices save against plainer ones.
 //!
 //!     cargo bench -p redis-state-core                    all of it
 //!     cargo bench -p redis-state-core -- transition      one group
@@ -30,12 +30,12 @@ use crate::model::Model;
 
 const SIZES: [usize; 5] = [2, 20, 200, 5_000, 100_000];
 
-/// A machine in which each state leads to the `degree` states after it, round about.
+/// Makes a machine in which each state leads to the `degree` states after it, in a ring.
 fn ring(states: usize, degree: usize) -> Model {
     ring_in_strides(states, degree, 1)
 }
 
-/// The same, but not to the states next to it: every `stride`-th.
+/// Makes the same ring, but each state leads to every `stride`-th state after it.
 fn ring_in_strides(states: usize, degree: usize, stride: usize) -> Model {
     let name = |at: usize| format!("state-{}", at % states);
     let targets = |at: usize| (1..=degree).map(move |step| at + step * stride);
@@ -43,7 +43,7 @@ fn ring_in_strides(states: usize, degree: usize, stride: usize) -> Model {
     Model::new((0..states).map(row).collect(), &name(0), "", "")
 }
 
-/// One state that leads to all others, each of which leads back.
+/// Makes a machine in which one state leads to all others and each of these leads back.
 fn hub(states: usize) -> Model {
     let name = |at: usize| format!("state-{at}");
     let back = (1..states).map(|at| (name(at), vec![name(0)]));
@@ -66,7 +66,7 @@ fn record(machine: &Machine) -> Vec<u8> {
     record
 }
 
-/// Takes the next of some items each time, in an order that no branch predictor knows.
+/// Gives items in an order that a branch predictor can't learn.
 struct Shuffled<T> {
     items: Vec<T>,
     at: usize,
@@ -78,13 +78,13 @@ impl<T> Shuffled<T> {
     }
 
     fn next(&mut self) -> &T {
-        // A full period over any power of two; items beyond are folded back.
+        // A generator with a full period of 65,536.
         self.at = self.at.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) & 0xffff;
         &self.items[self.at % self.items.len()]
     }
 }
 
-/// The name of a state to the check of a move, as SM.MUTATE does it.
+/// Checks a move by the name of its target, as SM.MUTATE does.
 fn transition(c: &mut Criterion) {
     let mut group = c.benchmark_group("transition");
     let shapes = SIZES
@@ -124,7 +124,7 @@ fn lookup(c: &mut Criterion) {
     }
 }
 
-/// SM.SET: of a document that is new, and of one whose definition is stored.
+/// Reads a document that is new, and one whose definition is stored, as SM.SET does.
 fn parse(c: &mut Criterion) {
     let mut group = c.benchmark_group("parse and intern");
     for states in SIZES {
@@ -142,7 +142,7 @@ fn parse(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("known, with a reason", states), |b| {
             let interner = Interner::new();
             let _kept = read(&interner, &json);
-            // Documents with a reason are not kept to be recognised: this one is parsed each time.
+            // A document with a reason is never recognised, so this one is parsed each time.
             let text = String::from_utf8(json.clone()).unwrap();
             let text = text.replacen("\"map\"", "\"reason\":\"x\",\"map\"", 1);
             b.iter(|| read(&interner, black_box(text.as_bytes())));
@@ -153,7 +153,7 @@ fn parse(c: &mut Criterion) {
     }
 }
 
-/// SM.GET.
+/// Writes a document, as SM.GET does.
 fn serialise(c: &mut Criterion) {
     let mut group = c.benchmark_group("serialise");
     for states in SIZES {
@@ -170,7 +170,8 @@ fn serialise(c: &mut Criterion) {
     }
 }
 
-/// RESTORE and RDB: of a definition that is new (checked and indexed), and of one that is stored.
+/// Loads a record whose definition is new (to be checked and indexed) and one whose definition is
+/// stored, as RESTORE and RDB do.
 fn archive(c: &mut Criterion) {
     let mut group = c.benchmark_group("archive");
     for states in SIZES {
@@ -201,7 +202,7 @@ fn archive(c: &mut Criterion) {
     files(&mut group);
 }
 
-/// Records of one file, of which all but the first refer to a definition.
+/// Reads and writes a record that refers to a definition earlier in its file.
 fn files(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>) {
     let interner = Interner::new();
     let machine = read(&interner, &json(&ring(20, 3)));

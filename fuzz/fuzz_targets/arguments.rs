@@ -1,7 +1,7 @@
-//! Lines of arguments as a client might send them: bytes without meaning, some of them commands.
+//! Runs lines of arguments as a client might send them: any bytes, some of them commands.
 //!
-//! 0xFF separates arguments and 0xFE commands: neither is in any UTF-8, and other bytes that are
-//! not (0x80 and so on) are left to be arguments that are no text.
+//! 0xFF separates arguments and 0xFE separates commands. Neither occurs in UTF-8. Other bytes that
+//! don't (0x80 and so on) remain for arguments that are no text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

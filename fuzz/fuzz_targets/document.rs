@@ -1,7 +1,7 @@
-//! A JSON document, and behind a byte that no UTF-8 has, the argument for its current state.
+//! Reads a JSON document and, behind a byte 0xFF, the argument for its current state.
 //!
-//! Accepted exactly when `serde_json` and the model accept it, with the same content, whether it is
-//! recognised or not; what is accepted survives being written as JSON and as a record.
+//! The core accepts it exactly when `serde_json` and the model do, with the same content, whether it
+//! is recognised or not. What is accepted survives being written as JSON and as a record.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

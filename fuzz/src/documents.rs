@@ -1,4 +1,4 @@
-//! Reading a document on the core and on the model.
+//! Reads documents and records on the core and on the model.
 
 use redis_state_core::{
     Interner, Limits, Machine, Parsed, RecordReader, RecordWriter, Rules, parse_machine,
@@ -6,7 +6,7 @@ use redis_state_core::{
 
 use crate::model::Model;
 
-/// Reads on both. Panics unless they agree, whatever the interner holds already.
+/// Reads a document on both. Panics unless they agree, whatever the interner holds already.
 pub fn read(
     interner: &Interner,
     json: &[u8],
@@ -30,7 +30,7 @@ pub fn read(
             None
         }
         (Some(_), Err(error)) => {
-            // A number that no 64-bit integer holds, in a field that does not matter.
+            // The known difference: an integer beyond 64 bits in a field that is ignored.
             let known = rules == Rules::Legacy && has_long_number(json);
             assert!(known, "refused by the core alone: {error}");
             None
@@ -44,14 +44,14 @@ fn has_long_number(json: &[u8]) -> bool {
         .any(|digits| digits.iter().all(u8::is_ascii_digit))
 }
 
-/// The record of a machine by itself.
+/// Returns the self-contained record of a machine.
 pub fn record(machine: &Machine) -> Vec<u8> {
     let mut record = Vec::new();
     RecordWriter::new().write(machine, &mut record);
     record
 }
 
-/// Reads a record by itself, into an interner of its own.
+/// Reads a self-contained record into an interner of its own.
 pub fn load(record: &[u8]) -> Machine {
     RecordReader::new()
         .decode(record, &Interner::new())

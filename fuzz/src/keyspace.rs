@@ -1,4 +1,4 @@
-//! A keyspace that plays every command on the core, as the adapter does, and on the model.
+//! A keyspace that runs every command on the core, as the adapter does, and on the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use redis_state_core::{
 use crate::documents;
 use crate::model::Model;
 
-/// What a client sees. Of errors, that there is one: their texts are tested elsewhere.
+/// What a client sees. Of an error only that it is one: other tests look at the texts.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
     Ok,
@@ -46,7 +46,7 @@ impl Keyspace {
         }
     }
 
-    /// Plays a command on both. Panics unless both give the same reply.
+    /// Runs a command on both. Panics unless both give the same reply.
     pub fn call(&mut self, args: &[&[u8]]) -> Reply {
         let Some((name, args)) = args.split_first() else {
             return Reply::Error;
@@ -163,7 +163,7 @@ impl Keyspace {
         })
     }
 
-    /// The findings' sense is tested elsewhere: here, that there are some of each state at most.
+    /// Checks that findings name states and none comes twice. Other tests look at what they say.
     fn lint(&self, key: &[u8]) -> Reply {
         self.ask(key, |machine, model| {
             let findings = machine.lint().into_iter();
@@ -171,7 +171,7 @@ impl Keyspace {
             let told: Vec<(&str, String)> = told.collect();
             assert!(told.iter().all(|(_, state)| model.states.contains(state)));
             let once: BTreeSet<_> = told.iter().collect();
-            assert_eq!(once.len(), told.len(), "said twice");
+            assert_eq!(once.len(), told.len(), "a finding came twice");
             Reply::List(
                 told.into_iter()
                     .map(|(_, state)| state.into_bytes())
@@ -227,14 +227,14 @@ impl Keyspace {
         Reply::Ok
     }
 
-    /// Every machine is its model still.
+    /// Checks that every machine is still its model.
     pub fn check(&self) {
         for (machine, model) in self.keys.values() {
             model.assert_is(machine);
         }
     }
 
-    /// DUMP and RESTORE of every key.
+    /// Dumps and restores every key.
     pub fn reload_alone(&mut self) {
         for (machine, _) in self.keys.values_mut() {
             let record = documents::record(machine);
@@ -244,7 +244,7 @@ impl Keyspace {
         self.check();
     }
 
-    /// An RDB file, read by a server that has nothing yet. Some keys expire on the way.
+    /// Saves an RDB file and loads it on a server that has nothing yet. Some keys expire on the way.
     pub fn reload_file(&mut self, expired: impl Fn(usize) -> bool) {
         self.writer.begin_file();
         let write = |(machine, _): &(Machine, Model)| {
@@ -276,7 +276,7 @@ impl Keyspace {
         self.check();
     }
 
-    /// A file whose save fails half way.
+    /// Begins a file and gives it up half way.
     pub fn save_in_vain(&mut self) {
         self.writer.begin_file();
         for (machine, _) in self.keys.values().take(self.keys.len() / 2) {
@@ -285,7 +285,8 @@ impl Keyspace {
         self.writer.end_file();
     }
 
-    /// An AOF of commands: as the adapter rewrites a machine, read by a server that has nothing.
+    /// Rewrites every machine as commands, as for an append-only file, and replays them on a server
+    /// that has nothing yet.
     pub fn rewrite(&mut self) {
         let interner = Interner::new();
         for (machine, _) in self.keys.values_mut() {
@@ -302,13 +303,13 @@ fn is(option: &[u8], name: &str) -> bool {
     option.eq_ignore_ascii_case(name.as_bytes())
 }
 
-/// What DEBUG DIGEST is made of.
+/// Returns what DEBUG DIGEST is made of.
 fn digest(machine: &Machine) -> (Vec<u8>, u32, String) {
     let archive = machine.definition().archive().to_vec();
     (archive, machine.current(), machine.reason().to_owned())
 }
 
-/// The machine that its commands make.
+/// Makes a machine anew from its commands.
 fn replay(machine: &Machine, interner: &Interner) -> Machine {
     let commands = machine.recreate();
     let parsed = parse_machine(

@@ -178,18 +178,11 @@ fn visible(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Interner, Limits, Rules, parse_machine};
-
-    fn machine(json: &str) -> Machine {
-        let interner = Interner::new();
-        let json = json.as_bytes();
-        let parsed = parse_machine(&interner, json, None, Rules::Documented, &Limits::NONE);
-        parsed.unwrap().machine
-    }
+    use crate::read::machine_of;
 
     #[test]
     fn mermaid_marks_initial_current_and_terminal_states() {
-        let order = machine(r#"{"map":{"new":["paid","paid"]},"initial":"new"}"#);
+        let order = machine_of(r#"{"map":{"new":["paid","paid"]},"initial":"new"}"#);
         let expected = "stateDiagram-v2\n    state \"new\" as s0\n    state \"paid\" as s1\n    \
             [*] --> s0\n    s0 --> s1\n    s1 --> [*]\n    \
             classDef current fill:#fc3,stroke:#333,stroke-width:2px\n    class s0 current\n";
@@ -198,7 +191,7 @@ mod tests {
 
     #[test]
     fn dot_marks_initial_current_and_terminal_states() {
-        let order = machine(r#"{"map":{"new":["paid"]},"initial":"new"}"#);
+        let order = machine_of(r#"{"map":{"new":["paid"]},"initial":"new"}"#);
         let dot = Diagram::Dot.draw(&order);
         assert!(
             dot.contains("s0 [label=\"new\", style=\"rounded,filled\", fillcolor=\"#ffcc33\"];")

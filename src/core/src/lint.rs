@@ -44,7 +44,7 @@ impl Machine {
     pub fn lint(&self) -> Vec<Finding> {
         let definition = self.definition();
         let mut findings = Vec::new();
-        // Looked for once: it takes as long as the map is.
+        // Found once, because the search is linear in the map.
         let unlisted = definition.unlisted_state();
         entries(self, unlisted, &mut findings);
         let reached = reachable(definition);
@@ -211,13 +211,10 @@ fn closure<I: Iterator<Item = StateId>>(
 #[cfg(test)]
 mod tests {
     use super::Severity;
-    use crate::{Interner, Limits, Rules, parse_machine};
+    use crate::read::machine_of;
 
     fn lint(json: &str) -> Vec<(&'static str, String)> {
-        let interner = Interner::new();
-        let json = json.as_bytes();
-        let parsed = parse_machine(&interner, json, None, Rules::Replayed, &Limits::NONE);
-        let machine = parsed.unwrap().machine;
+        let machine = machine_of(json);
         let findings = machine.lint().into_iter();
         findings
             .map(|f| (f.code, machine.definition().name(f.state).to_owned()))
@@ -265,9 +262,7 @@ mod tests {
 
     #[test]
     fn a_leftover_state_is_found_wherever_the_machine_is() {
-        let json = br#"{"current":"y","map":{"a":["b"]},"initial":"a"}"#;
-        let parsed = parse_machine(&Interner::new(), json, None, Rules::Replayed, &Limits::NONE);
-        let mut machine = parsed.unwrap().machine;
+        let mut machine = machine_of(r#"{"current":"y","map":{"a":["b"]},"initial":"a"}"#);
         machine.enter(machine.definition().initial(), None);
         let findings = machine.lint();
         assert_eq!(findings.len(), 1);

@@ -94,6 +94,21 @@ fn current_of_bytes(
     }
 }
 
+/// Makes the machine of a document for the unit tests of the modules above.
+#[cfg(test)]
+pub(crate) fn machine_of(json: &str) -> Machine {
+    let interner = Interner::new();
+    let parsed = parse_machine(
+        &interner,
+        json.as_bytes(),
+        None,
+        Rules::Replayed,
+        &Limits::NONE,
+    );
+    parsed.unwrap().machine
+}
+
+/// Interns the definition of a document and puts its machine together.
 fn intern(interner: &Interner, document: Document) -> Result<Machine, DocumentError> {
     let definition = interner
         .intern(&document.parts, || document.names)

@@ -199,7 +199,8 @@ mod tests {
         );
     }
 
-    /// The root and its vectors are found from the end, so that a byte before them moves nothing.
+    /// The root is found from the end, and its vectors from the root, so a byte before them moves
+    /// nothing.
     #[test]
     fn a_gap_between_the_parts_is_refused() {
         let mut bytes = encoded(&order());

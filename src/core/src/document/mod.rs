@@ -1,4 +1,7 @@
-//! A document: a machine as JSON, read and written.
+//! A document: a machine as JSON.
+//!
+//! Read in steps: bytes → tape → fields → builder → the parts of a definition, current state and
+//! reason. Written in one, from a definition in place.
 
 mod builder;
 mod error;

@@ -137,7 +137,7 @@ impl Pen<'_> {
 
     fn escaped(&mut self, text: &[u8]) {
         let text = std::str::from_utf8(text).unwrap_or_default();
-        // A string has no way not to be written.
+        // Writing a string cannot fail.
         let quoted = serde_json::to_string(text).unwrap_or_default();
         self.put(quoted.as_bytes());
     }
@@ -157,8 +157,8 @@ impl Pen<'_> {
 
 /// Writes a name in quotes and what comes after it. Returns where that ends.
 ///
-/// The whole block is copied, whatever the name's length; what is too much of it is written over
-/// by what comes after.
+/// The whole block is copied, whatever the name's length. Whatever is behind the name is then
+/// overwritten by what comes next.
 #[inline(always)]
 fn quoted<const A: usize>(
     out: &mut Vec<u8>,

@@ -13,6 +13,7 @@ mod table;
 use std::sync::Arc;
 
 pub use self::interned::Interned;
+pub use self::table::InternerStats;
 use self::table::SharedTable;
 use crate::definition::{ArchiveBytes, ArchiveError, Definition, DefinitionParts, StateId};
 use crate::document::SourceKey;
@@ -23,20 +24,6 @@ use crate::probe::Probe;
 /// The definitions of a process, each once. A clone is another handle to the same table.
 #[derive(Debug, Clone, Default)]
 pub struct Interner(Arc<SharedTable>);
-
-/// What an [`Interner`] holds at the moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct InternerStats {
-    /// Distinct definitions.
-    pub definitions: usize,
-    /// Bytes of their archives.
-    pub archive_bytes: usize,
-    /// Bytes of the documents kept to be recognised.
-    pub source_bytes: usize,
-    /// Machines that use the definitions. Counted when asked for, in time linear in the
-    /// definitions, so that making or freeing a machine costs nothing for it.
-    pub machines: usize,
-}
 
 impl Interner {
     /// Makes an empty table.

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hashbrown::HashTable;
 
-use super::InternerStats;
 use super::interned::Interned;
 use crate::definition::StateId;
 use crate::document::SourceKey;
@@ -16,6 +15,21 @@ use crate::document::SourceKey;
 /// A table of this many entries is not worth shrinking.
 const MIN_SHRINK_ENTRIES: usize = 64;
 
+/// What an [`Interner`](super::Interner) holds at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InternerStats {
+    /// Distinct definitions.
+    pub definitions: usize,
+    /// Bytes of their archives.
+    pub archive_bytes: usize,
+    /// Bytes of the documents kept to be recognised.
+    pub source_bytes: usize,
+    /// Machines that use the definitions. Counted when asked for, in time linear in the
+    /// definitions, so that making or freeing a machine costs nothing for it.
+    pub machines: usize,
+}
+
+/// The tables and their lock.
 #[derive(Debug, Default)]
 pub(super) struct SharedTable(Mutex<Table>);
 

@@ -15,7 +15,7 @@ use self::json::Json;
 /// Every set of rules.
 pub const ALL_RULES: [Rules; 3] = [Rules::Documented, Rules::Replayed, Rules::Legacy];
 
-/// A machine as one would write it without a thought for speed.
+/// A machine as one writes it without a thought for speed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     /// The map's keys in document order.
@@ -33,7 +33,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A machine from its rows. An empty `current` means `initial`. No key may be there twice.
+    /// Makes a machine from its rows. An empty `current` means `initial`. No key may come twice.
     pub fn new(
         rows: Vec<(String, Vec<String>)>,
         initial: &str,
@@ -56,7 +56,7 @@ impl Model {
         }
     }
 
-    /// What SM.CREATE makes.
+    /// Makes the machine whose only state has the empty name, as SM.CREATE does.
     pub fn blank() -> Self {
         Self::new(Vec::new(), "", "", "")
     }
@@ -95,7 +95,7 @@ impl Model {
         Some(Self::new(map, &initial, current, &reason))
     }
 
-    /// Whether the machine may move there now.
+    /// Returns whether the machine may move there now.
     pub fn may_move(&self, to: &[u8], force: Force, rules: Rules) -> bool {
         let known = match rules {
             Rules::Documented | Rules::Replayed => {
@@ -109,7 +109,7 @@ impl Model {
                 || row.is_some_and(|row| row.iter().any(|name| name.as_bytes() == to)))
     }
 
-    /// The states to which the machine may move now, each once.
+    /// Returns the states to which the machine may move now, each once.
     pub fn next(&self, rules: Rules) -> Vec<String> {
         let mut seen = HashSet::new();
         let row = self.map.get(&self.current).into_iter().flatten();
@@ -118,7 +118,7 @@ impl Model {
             .collect()
     }
 
-    /// Moves without asking. `None` keeps the reason as it is.
+    /// Moves to a state without checks. `None` keeps the reason as it is.
     pub fn enter(&mut self, to: &str, reason: Option<&str>) {
         self.current = to.to_owned();
         if let Some(reason) = reason {
@@ -126,7 +126,7 @@ impl Model {
         }
     }
 
-    /// The normal form, as `serde_json` writes it.
+    /// Writes the document in normal form, with `serde_json`.
     pub fn render(&self, rules: Rules) -> Vec<u8> {
         let mut map = serde_json::Map::new();
         for key in &self.keys {
@@ -142,7 +142,7 @@ impl Model {
         serde_json::Value::from(document).to_string().into_bytes()
     }
 
-    /// Panics unless the machine is this one, in everything that can be asked of it.
+    /// Panics unless the machine gives this one's answer to everything that can be asked of it.
     pub fn assert_is(&self, machine: &Machine) {
         let definition = machine.definition();
         assert_eq!(machine.current_name(), self.current);
@@ -194,7 +194,7 @@ fn put<T>(field: &mut Option<T>, value: T) -> Option<()> {
     field.replace(value).is_none().then_some(())
 }
 
-/// The rows of a map whose keys differ from each other and lead to lists of names.
+/// Reads the rows of a map. `None` if a key comes twice or a row is not a list of names.
 fn rows(map: Json) -> Option<Vec<(String, Vec<String>)>> {
     let mut seen = HashSet::new();
     let row = |(key, targets): (String, Json)| {

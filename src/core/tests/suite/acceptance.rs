@@ -1,4 +1,5 @@
-//! What is a document and what is not: exactly what `serde_json` says, with a reason and a place.
+//! The core accepts as a document exactly what `serde_json` and the model accept, and says why and
+//! where it refuses one.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ fn error(json: impl AsRef<[u8]>) -> String {
     read.unwrap_err().to_string()
 }
 
-/// Both read the same machine, or neither reads one.
+/// Checks that core and model read the same machine, or that neither reads one.
 fn agree(json: &[u8], rules: Rules) {
     let model = Model::read(json, None, rules);
     match parse_machine(&Interner::new(), json, None, rules, &Limits::NONE) {
@@ -182,7 +183,7 @@ fn repeated_keys_are_named() {
         error(r#"{"map":{"a":[],"b":[],"a":["b"]},"initial":"a"}"#),
         "map.a: key given twice"
     );
-    // However it is spelled.
+    // Escapes make no difference.
     assert_eq!(
         error(r#"{"map":{"a":[],"\u0061":[]},"initial":"a"}"#),
         "map.a: key given twice"
@@ -193,7 +194,7 @@ fn repeated_keys_are_named() {
     );
 }
 
-/// A document with this text in the name at byte 14.
+/// Returns a document that has this text in a name, from byte 14 on.
 fn named(name: impl AsRef<[u8]>) -> Vec<u8> {
     let start: &[u8] = br#"{"map":{"a":[""#;
     let end = br#""]},"initial":"a"}"#;
@@ -216,7 +217,8 @@ fn lone_surrogates_are_refused() {
 
 #[test]
 fn invalid_utf8_is_refused() {
-    // Cut off, overlong, a surrogate, beyond the last character.
+    // Two that are cut off or wrong, one cut off by another character, one overlong, a surrogate, and
+    // one beyond the last character.
     let invalid: [&[u8]; 6] = [
         b"\xff",
         b"\xc3",
@@ -314,7 +316,7 @@ fn deep_nesting_is_refused_wherever_it_is() {
     for depth in [16, 17, 127, 128, 129, 1_000_000] {
         assert_eq!(error(map(depth)), deep);
     }
-    // Fields that the old module ignores may be deep, but not deeper.
+    // Fields that the old module ignores may be as deep, but not deeper.
     for depth in 14..18 {
         let json = format!(r#"{{"x":{},"map":{{}},"initial":"a"}}"#, nested(depth));
         agree(json.as_bytes(), Rules::Legacy);
@@ -345,8 +347,8 @@ fn errors_show_long_and_nasty_names_cut_and_escaped() {
     );
 }
 
-/// The one known difference: numbers that no 64-bit integer holds, in fields that the old module
-/// ignores. It never wrote such a field itself.
+/// The one known difference from `serde_json`: numbers that no 64-bit integer holds, in fields that
+/// the old module ignores. The old module never wrote such a field itself.
 #[test]
 fn integers_beyond_64_bits_are_refused_even_where_they_do_not_matter() {
     let with = |number: &str| format!(r#"{{"map":{{}},"initial":"a","x":{number}}}"#);

@@ -1,4 +1,5 @@
-//! The bytes on disk, pinned: `golden/make.py` made the files from `docs/format.md` alone.
+//! The bytes on disk are those of the golden files, which `golden/make.py` made from
+//! `docs/format.md` alone.
 
 use std::fs;
 use std::path::PathBuf;
@@ -75,7 +76,7 @@ fn decoding_the_golden_bytes_gives_the_machine() {
     }
 }
 
-/// The machines of one RDB file, in order.
+/// Returns the names of the machines of one RDB file, in order.
 fn file() -> Vec<String> {
     serde_json::from_slice(&golden("file.json")).unwrap()
 }
@@ -83,7 +84,7 @@ fn file() -> Vec<String> {
 #[test]
 fn encoding_a_file_gives_the_golden_bytes() {
     let interner = Interner::new();
-    // All alive at once, as in a server: else a definition would be another one the next time.
+    // All alive at once, as in a server: a definition whose last machine has gone loses its mark.
     let machines: Vec<Machine> = file().iter().map(|name| machine(&interner, name)).collect();
     let mut writer = RecordWriter::new();
     writer.begin_file_at(u64::MAX - 1);

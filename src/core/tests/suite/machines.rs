@@ -1,4 +1,4 @@
-//! A document read is the model's machine, and written again it is the normal form.
+//! Reading a document gives the model's machine, and writing that gives the normal form.
 
 use proptest::prelude::*;
 use redis_state_core::{Interner, Limits, Machine, Rules, parse_legacy, parse_machine};

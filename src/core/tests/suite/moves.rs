@@ -37,7 +37,8 @@ proptest! {
     }
 }
 
-/// Rows of every length around the one at which the search changes, repeats included.
+/// Tries rows of every length around the one from which on they are searched by hash, repeats
+/// included.
 #[test]
 fn rows_of_every_length_allow_what_they_list() {
     let interner = Interner::new();
@@ -56,7 +57,7 @@ fn rows_of_every_length_allow_what_they_list() {
     }
 }
 
-/// One large machine, sampled: 5,000 states in one row, and a chain.
+/// Samples one large machine: a row of 2,500 targets, and a chain of 5,000 states.
 #[test]
 fn a_large_machine_allows_what_it_lists() {
     let names: Vec<String> = (0..5000).map(|at| format!("state-{at}")).collect();

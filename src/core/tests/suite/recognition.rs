@@ -7,14 +7,14 @@ use redis_state_core::{DocumentError, Interner, Limits, Machine, Parsed, Rules, 
 
 use crate::strategies::{model, name, rules, spell, spelling};
 
-/// What a reader can tell of a reading, but for how it came about.
+/// Returns what a caller sees of an outcome, except whether the document was recognised.
 fn outcome(read: Result<Parsed, DocumentError>) -> Result<(Machine, Vec<u8>, bool), String> {
     let read = read.map_err(|error| error.to_string())?;
     let archive = read.machine.definition().archive().to_vec();
     Ok((read.machine, archive, read.documented))
 }
 
-/// Something done to a document: most of it breaks it, some of it changes what it says.
+/// A change to a document. Most break it, some change what it says.
 #[derive(Debug, Clone)]
 enum Surgery {
     None,
@@ -42,7 +42,7 @@ fn surgery() -> impl Strategy<Value = Surgery> {
 
 fn operate(json: &[u8], surgery: &Surgery) -> Vec<u8> {
     let text = String::from_utf8(json.to_vec()).unwrap();
-    // Where a leading `"current":"…"` ends, if it is there and plain.
+    // The end of a leading `"current":"…"`, if the document has one without escapes.
     let end = text
         .strip_prefix("{\"current\":\"")
         .and_then(|rest| rest.find('"'))
@@ -67,7 +67,7 @@ fn operate(json: &[u8], surgery: &Surgery) -> Vec<u8> {
 }
 
 proptest! {
-    // More than elsewhere: few of the surgeries meet a document that is known.
+    // More cases than elsewhere: few changes leave a document that is known.
     #![proptest_config(ProptestConfig::with_cases(4 * ProptestConfig::default().cases))]
 
     #[test]
@@ -86,7 +86,7 @@ proptest! {
             let read = |interner: &Interner| {
                 outcome(parse_machine(interner, &json, argument, rules, &Limits::NONE))
             };
-            // Twice: the second time it may be recognised.
+            // Twice, because the second time the document may be recognised.
             for got in [read(&interner), read(&interner)] {
                 match (got, read(&Interner::new())) {
                     (Ok(got), Ok(fresh)) => {
@@ -150,7 +150,8 @@ fn a_document_is_recognised_only_while_a_machine_lives() {
     assert!(!read(&interner, json, None).unwrap().recognised);
 }
 
-/// A definition holds little of a document that is mostly blanks, and keeping it would cost them all.
+/// A definition is small beside a document that is mostly white space, and a kept document costs all
+/// of its bytes.
 #[test]
 fn a_document_that_is_mostly_blanks_is_not_kept() {
     let again = |blanks: usize| {
@@ -183,7 +184,8 @@ fn a_known_document_behind_a_current_state_is_no_document() {
     assert_eq!(error, read(&Interner::new(), &twice, None).unwrap_err());
 }
 
-/// A document that is no text passed where the argument named another state: a replay of it fails.
+/// Such a document once passed if an argument named another state. A replica that did not know the
+/// document then refused it.
 #[test]
 fn a_leading_name_that_is_not_text_is_refused_though_another_one_is_asked_for() {
     let interner = Interner::new();

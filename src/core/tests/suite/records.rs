@@ -1,4 +1,4 @@
-//! Records round trip, alone and in files, and damaged ones are refused.
+//! A record gives back its machine, alone and in a file, and a damaged one is refused.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ proptest! {
             .map(|m| read(&interner, &m.render(Rules::Documented), Rules::Replayed))
             .collect();
         let mut writer = RecordWriter::new();
-        // The second file must not know what the first one held.
+        // The second file must not refer to what the first one held.
         for _ in 0..2 {
             writer.begin_file();
             let records: Vec<Vec<u8>> = order.iter().map(|at| {
@@ -68,7 +68,7 @@ proptest! {
             for (at, machine) in order.iter().zip(&loaded) {
                 at.get(&models).assert_is(machine);
             }
-            // A name can hold the magic, but no name here does.
+            // A record that holds the magic holds an archive: no name here has those letters.
             prop_assert_eq!(whole, fresh.stats().definitions);
             drop(loaded);
             prop_assert_eq!(fresh.stats(), InternerStats::default());
@@ -98,7 +98,7 @@ proptest! {
             record[at] = byte;
         }
         if let Ok(loaded) = RecordReader::new().decode(&record, &Interner::new()) {
-            // What was accepted is written as it was read.
+            // A record that is accepted is written again byte for byte.
             prop_assert_eq!(alone(&loaded), record);
             // A document cannot say that the current state is the nameless one.
             let nameless = loaded.current_name().is_empty();
@@ -155,7 +155,7 @@ fn a_file_keeps_what_its_first_machine_carried() {
     let interner = Interner::new();
     let mut reader = RecordReader::new();
     reader.begin_file();
-    // Expired: gone before the next one comes.
+    // As if the key had expired: the machine is gone before the next one comes.
     drop(reader.decode(&first, &interner).unwrap());
     let loaded = reader.decode(&second, &interner).unwrap();
     reader.end_file();
@@ -176,7 +176,7 @@ fn every_damage_has_its_message() {
     assert_eq!(with(&|r| r[0] = 3), "unknown record flags 0x03");
     assert_eq!(with(&|r| r[0] = 8), "unknown record flags 0x08");
     assert_eq!(with(&|r| r.truncate(1)), "damaged number in record");
-    // One that could be shorter, and one that is longer than any number.
+    // A varint that could be shorter, and one that is longer than any number.
     assert_eq!(
         with(&|r| drop(r.splice(1..2, [0x81, 0]))),
         "damaged number in record"
@@ -241,7 +241,7 @@ fn every_misplaced_reference_has_its_message() {
     assert_eq!(error(&mut reader, &second), "record ends too early");
 }
 
-/// As RESTORE by a client of a server that loads in the background.
+/// A client may send RESTORE to a server that loads in the background.
 #[test]
 fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
     let interner = Interner::new();
@@ -266,7 +266,7 @@ fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
     let mut reader = RecordReader::new();
     reader.begin_file();
     for (at, (machine, record)) in machines.iter().zip(&whole).enumerate() {
-        // The numbers that a file would have that counts from zero, and those of another file.
+        // Numbers as a forger would guess them, counting from zero.
         forger.begin_file_at(at as u64);
         let carrying = written(&mut forger, machine);
         let referring = written(&mut forger, machine);

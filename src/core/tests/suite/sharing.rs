@@ -1,4 +1,4 @@
-//! Equal definitions are one object, and the last machine takes it with it.
+//! Equal definitions are one object, and it goes with the last machine that has it.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ proptest! {
         let interner = Interner::new();
         let one = read(&interner, &spell(&model, one), Rules::Replayed);
         let other = read(&interner, &spell(&model, other), Rules::Replayed);
-        // The fields' order plays no part, but `current` is the last state to be numbered, and
-        // `serde_json` keeps the map's order: equal documents.
+        // Every spelling keeps the order of the map, and the order of the fields plays no part in
+        // the numbering.
         prop_assert!(Arc::ptr_eq(one.definition(), other.definition()));
         prop_assert_eq!(interner.stats().definitions, 1);
         prop_assert_eq!(interner.stats().archive_bytes, one.definition().archive().len());
@@ -42,7 +42,7 @@ proptest! {
         let interner = Interner::new();
         let mut machines: Vec<Machine> = Vec::new();
         for (model, spelling) in &models {
-            // Twice, so that some are recognised.
+            // Twice, so that some documents are recognised.
             machines.push(read(&interner, &spell(model, *spelling), Rules::Legacy));
             machines.push(read(&interner, &spell(model, *spelling), Rules::Legacy));
         }

@@ -1,4 +1,4 @@
-//! Machines, names and documents to try.
+//! Strategies for machines, names and documents.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ const NASTY: [&str; 16] = [
     "a name that is longer than any block of bytes that is copied at once",
 ];
 
-/// Few names, so that machines come out connected and with repeats, and some nasty ones.
+/// Chooses among few names, so that machines are connected and have repeats, and some nasty ones.
 pub fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => "[a-f]",
@@ -39,7 +39,7 @@ pub fn name() -> impl Strategy<Value = String> {
 fn row() -> impl Strategy<Value = Vec<String>> {
     prop_oneof![
         8 => vec(name(), 0..6),
-        // Longer than what is searched one by one.
+        // Longer than the rows that are searched one by one.
         2 => vec("[a-z]{1,2}", 14..60),
     ]
 }
@@ -68,7 +68,7 @@ pub fn force() -> impl Strategy<Value = Force> {
     select(&[Force::No, Force::Yes][..])
 }
 
-/// How a document may be written: all mean the same.
+/// How a document may be written. All spellings mean the same.
 #[derive(Debug, Clone, Copy)]
 pub enum Spelling {
     Compact,

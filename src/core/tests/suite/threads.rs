@@ -1,7 +1,7 @@
 //! The interner under threads: commands on one, frees in the background on others.
 //!
-//! Run by itself this finds crashes and leaks; under ThreadSanitizer (`make miri`) data races too. Not
-//! with loom: that has no `Weak`, and so could try a copy of the interner only, not the interner.
+//! These tests find crashes and leaks, and data races under ThreadSanitizer (`make miri`). They don't
+//! use loom, because it has no `Weak`: it could test only a copy of the interner made for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,11 +13,11 @@ use redis_state_core::{
 
 use crate::records::alone;
 
-/// Miri is a thousand times slower.
+/// How often a thread repeats its work. Miri is a thousand times slower.
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 20_000 };
 
-/// Few documents, so that one thread drops the last machine of a definition just as another makes
-/// it anew. Two spellings of each, so that what is remembered changes as well.
+/// Returns one of few documents, so that one thread drops the last machine of a definition just as
+/// another makes it anew. Each has two spellings, so that the kept document changes as well.
 fn document(at: usize) -> String {
     let space = if at.is_multiple_of(2) { "" } else { " " };
     let states = 1 + at / 2 % 3;
@@ -28,7 +28,7 @@ fn document(at: usize) -> String {
     )
 }
 
-/// As the main thread of a server: sets, loads and moves, and gives values away to be freed.
+/// Sets, moves and at times reloads a machine, as the main thread of a server does.
 fn command(interner: &Interner, at: usize) -> Machine {
     let json = document(at * 7);
     let read = parse_machine(
