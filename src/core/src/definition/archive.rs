@@ -33,6 +33,7 @@ impl ArchiveBytes {
     /// # Errors
     ///
     /// If the archive would be longer than [`MAX_ARCHIVE_BYTES`].
+    #[expect(clippy::indexing_slicing, reason = "the header was just written")]
     pub(crate) fn encode(parts: &DefinitionParts) -> Result<Self, ArchiveError> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + parts.archived_bytes());
         bytes.extend_from_slice(&MAGIC);
@@ -71,6 +72,7 @@ impl ArchiveBytes {
     /// Returns the parts, without a copy.
     #[inline(always)]
     #[expect(unsafe_code, reason = "the bytes were checked once, when they came in")]
+    #[expect(clippy::indexing_slicing, reason = "by invariant 1 a header is there")]
     pub(super) fn view(&self) -> DefinitionView<'_> {
         // SAFETY: by invariant 1 the bytes behind the header are an archive of `DefinitionParts`
         // with its root at the end, which is where `access_unchecked` looks for it; the format is

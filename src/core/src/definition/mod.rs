@@ -3,6 +3,9 @@
 //! Everything here is pure and immutable. Who shares a definition, and what is cached beside it, is
 //! the interner's business.
 
+// Bytes from outside come through here first: an index needs a reason.
+#![warn(clippy::indexing_slicing)]
+
 mod archive;
 mod error;
 mod parts;

@@ -80,6 +80,10 @@ impl DefinitionParts {
     }
 
     /// Returns the name of a state that is in the definition.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the caller has a state of these parts"
+    )]
     pub(crate) fn name(&self, state: StateId) -> &[u8] {
         let state = state as usize;
         let start = state
@@ -95,6 +99,7 @@ impl DefinitionParts {
     }
 
     /// Returns the names of all states, in the order of their IDs.
+    #[expect(clippy::indexing_slicing, reason = "checked, or made by the parser")]
     fn names(&self) -> impl Iterator<Item = &[u8]> {
         ranges(&self.name_ends).map(|range| &self.names[range])
     }
@@ -175,6 +180,10 @@ impl DefinitionParts {
 
     /// Returns the length of the document in normal form, without a reason, in the state with the
     /// longest name; exact to a few bytes.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the numbering was checked before, or made by the parser"
+    )]
     pub(crate) fn document_bytes(&self) -> usize {
         let quoted: Vec<usize> = self.names().map(escape::quoted_bytes).collect();
         let of = |state: &StateId| quoted[*state as usize];

@@ -32,6 +32,7 @@ pub(super) struct Transitions(Probe);
 
 impl Transitions {
     /// Builds the table from parts that passed every check.
+    #[expect(clippy::indexing_slicing, reason = "parts that passed every check")]
     pub(super) fn of(parts: &DefinitionParts) -> Self {
         let is_long = |row: &Range<usize>| row.len() > LINEAR_SCAN_MAX;
         let targets = &parts.targets;
@@ -64,6 +65,7 @@ impl Transitions {
     }
 
     /// Returns the targets of a row in document order, each once.
+    #[expect(clippy::indexing_slicing, reason = "a position in the row itself")]
     pub(super) fn next<'a>(
         &'a self,
         view: DefinitionView<'a>,
@@ -112,6 +114,7 @@ impl Transitions {
 
 /// Counts the transitions of the chosen rows without repeats: a row may list one target millions of
 /// times, in a payload that was compressed to next to nothing.
+#[expect(clippy::indexing_slicing, reason = "parts that passed every check")]
 fn count_distinct(parts: &DefinitionParts, is_chosen: impl Fn(&Range<usize>) -> bool) -> usize {
     if !parts.rows().any(|row| is_chosen(&row)) {
         return 0;

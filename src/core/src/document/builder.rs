@@ -83,6 +83,10 @@ impl<'i> Builder<'i> {
 
     /// Returns the state of that name, after adding it if it is new.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the index holds positions of these states"
+    )]
     pub(super) fn state(&mut self, name: &'i str) -> StateId {
         let hash = hash::of_bytes(name.as_bytes());
         self.name_bytes += name.len();

@@ -3,6 +3,9 @@
 //! Read in steps: bytes → tape → fields → builder → the parts of a definition, current state and
 //! reason. Written in one, from a definition in place.
 
+// Bytes from outside come through here first: an index needs a reason.
+#![warn(clippy::indexing_slicing)]
+
 mod builder;
 mod error;
 mod fields;

@@ -147,6 +147,7 @@ impl Pen<'_> {
     }
 
     /// Ends a list: its last separator, if it has one, gives way to the bracket.
+    #[expect(clippy::indexing_slicing, reason = "a list has a bracket before it")]
     fn close(&mut self, separator: u8, bracket: u8) {
         if self.out[self.at - 1] == separator {
             self.at -= 1;
@@ -160,6 +161,10 @@ impl Pen<'_> {
 /// The whole block is copied, whatever the name's length. Whatever is behind the name is then
 /// overwritten by what comes next.
 #[inline(always)]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the span is long enough for any name of a block"
+)]
 fn quoted<const A: usize>(
     out: &mut Vec<u8>,
     at: usize,
@@ -192,6 +197,7 @@ fn quoted_slowly(out: &mut Vec<u8>, at: usize, name: &[u8], after: &[u8]) -> usi
 }
 
 /// Writes bytes at a place, and grows the buffer if they don't fit. Returns where they end.
+#[expect(clippy::indexing_slicing, reason = "the buffer was grown to the end")]
 fn put(out: &mut Vec<u8>, at: usize, text: &[u8]) -> usize {
     let end = at + text.len();
     if out.len() < end {

@@ -4,6 +4,9 @@
 //! file, refers to one that an earlier record of the same file carried: a million machines with one
 //! definition hold it once.
 
+// Bytes from outside come through here first: an index needs a reason.
+#![warn(clippy::indexing_slicing)]
+
 mod flags;
 mod read;
 mod write;
