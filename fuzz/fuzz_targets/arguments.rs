@@ -10,10 +10,10 @@ use redis_state_fuzz::keyspace::Keyspace;
 
 fuzz_target!(|data: &[u8]| {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
-    let rules = if first & 1 == 0 {
-        Rules::Documented
-    } else {
-        Rules::Legacy
+    let rules = match first % 3 {
+        0 => Rules::Documented,
+        1 => Rules::Legacy,
+        _ => Rules::Replayed,
     };
     let mut keyspace = Keyspace::new(rules);
     for line in rest.split(|&byte| byte == 0xfe).take(64) {
