@@ -8,7 +8,7 @@ pub const MAX_STATES: usize = 1 << 24;
 /// Longest document that a definition may stand for, in bytes, whatever the limits say.
 ///
 /// An archive holds each name once, its document every time. Without a bound, an archive of a
-/// kilobyte from a forger could have a document of gigabytes, and a parser needs some fifteen times
+/// kilobyte from a forger could have a document of gigabytes, and a parser needs about fifteen times
 /// the document's length.
 pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 

@@ -40,7 +40,7 @@ impl DocumentError {
         Message(self, Names::Hidden)
     }
 
-    /// Bytes that are not JSON from the offset `at` on.
+    /// Makes the error of bytes that are not JSON from the offset `at` on.
     pub(super) fn syntax(at: usize, why: impl Into<Cow<'static, str>>) -> Self {
         Self(Kind::Syntax(at, why.into()))
     }
@@ -49,7 +49,7 @@ impl DocumentError {
         Self(Kind::Shape(place, problem))
     }
 
-    /// A document that the format cannot hold.
+    /// Makes the error of a document that the format cannot hold.
     pub(crate) fn format(what: &'static str) -> Self {
         Self(Kind::Format(what))
     }

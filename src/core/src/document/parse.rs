@@ -48,7 +48,7 @@ pub(crate) fn parse(
 /// is meant literally where the empty name is a state.
 pub(crate) fn parse_legacy(json: &[u8], limits: &Limits) -> Result<Document, DocumentError> {
     limits.allow_document(json.len())?;
-    // RESTORE takes such from any client, and the parser needs some fifteen times their size.
+    // Any client can send one with RESTORE, and the parser needs about fifteen times its size.
     if json.len() > MAX_DOCUMENT_BYTES {
         return Err(DocumentError::format("its document is over 64 MiB"));
     }

@@ -9,7 +9,7 @@ use crate::model::Model;
 
 const REST: &str = r#""map":{"new":["paid"]},"initial":"start"}"#;
 
-/// A document with the given text before its map.
+/// Returns a document with the given text before its map.
 fn document(start: &str) -> String {
     format!("{{{start}{REST}")
 }
