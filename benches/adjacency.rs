@@ -1,19 +1,20 @@
-//! The shipped adjacency against others, by density: the time of a check and the bytes it takes.
+//! Compares the shipped adjacency with others, by density: the time of a check and the bytes a
+//! transition takes.
 //!
-//! Shipped: the targets of a row one by one while they are few, else by a hash table of positions.
-//! Others: a dense bitset, a bitset trie of 64 branches, a hash set of pairs.
+//! The shipped one searches short rows one by one and long rows by a hash table of positions. The
+//! others are a dense bitset, a bitset trie of 64 branches, and a hash set of pairs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion};
-use redis_state_core::{Definition, FileReader, Interner};
+use redis_state_core::{Definition, Interned, Interner, RecordReader};
 
 use crate::{Shuffled, json, read, record, ring_in_strides};
 
 type Edges = Vec<(u32, u32)>;
 
-/// A set of transitions, and the bytes it takes.
+/// A set of transitions.
 trait Adjacency {
     fn allows(&self, from: u32, to: u32) -> bool;
     fn bytes(&self) -> usize;
@@ -47,12 +48,12 @@ impl Adjacency for Dense {
     }
 }
 
-/// For each row, a tree of words: a bit says that there is a branch, and the bits before it which
-/// one it is. As deep as it takes to tell the states apart.
+/// For each row a tree of words, as deep as it takes to tell the states apart. A bit of a word says
+/// that there is a branch; the number of bits before it says which branch it is.
 struct Trie {
     depth: u32,
     words: Vec<u64>,
-    /// For each word but those at the bottom, where its branches begin.
+    /// For each word, where its branches begin. Words at the bottom have none.
     branches: Vec<u32>,
     roots: Vec<u32>,
 }
@@ -82,7 +83,7 @@ impl Trie {
         trie
     }
 
-    /// Level by level, so that the branches of a word follow each other.
+    /// Adds a row level by level, so that the branches of a word are neighbours.
     fn push_row(&mut self, row: &[u32]) {
         let mut parts = vec![row.to_vec()];
         for level in (0..self.depth).rev() {
@@ -119,7 +120,7 @@ impl Adjacency for Trie {
     }
 
     fn bytes(&self) -> usize {
-        // The words at the bottom need no branches; here they have some, for simplicity's sake.
+        // In a trie of one level no word needs `branches`. They are there only to keep the code short.
         let inner = if self.depth == 1 {
             0
         } else {
@@ -135,8 +136,8 @@ impl Adjacency for HashSet<(u32, u32)> {
     }
 
     fn bytes(&self) -> usize {
-        // The standard table has a slot of eight bytes and a byte of control for each of a power of
-        // two, of which seven eighths are used at most.
+        // The standard table has a power of two of slots, at most seven eighths of them in use. A slot
+        // takes eight bytes and one control byte.
         9 * (self.capacity() * 8 / 7).next_power_of_two()
     }
 }
@@ -152,24 +153,24 @@ impl Adjacency for Shipped {
 }
 
 struct Shipped {
-    definition: Arc<Definition>,
+    definition: Arc<Interned>,
     bytes: usize,
 }
 
 impl Shipped {
-    /// Its bytes are those that the transitions add to a definition of the same states. Unlike the
-    /// others', they include the targets in document order, which SM.GET needs.
+    /// Measures the bytes that the transitions add to a definition of the same states. Unlike those of
+    /// the others they include the targets in document order, which SM.GET needs.
     fn new(states: usize, degree: usize, stride: usize) -> Self {
         let [bare, full] = [0, degree].map(|degree| {
             let machine = read(
                 &Interner::new(),
                 &json(&ring_in_strides(states, degree, stride)),
             );
-            // Loaded and not parsed, so that no document is kept beside it.
-            let loaded = FileReader::new().read(&record(&machine), &Interner::new());
+            // Loaded from a record, so that no document is kept beside the definition.
+            let loaded = RecordReader::new().decode(&record(&machine), &Interner::new());
             Arc::clone(loaded.unwrap().definition())
         });
-        let bytes = |definition: &Definition| definition.memory(|_, size| size);
+        let bytes = |definition: &Interned| definition.memory(|_, size| size);
         Self {
             bytes: bytes(&full) - bytes(&bare),
             definition: full,
@@ -183,7 +184,7 @@ pub fn by_density(c: &mut Criterion) {
     let mut group = c.benchmark_group("adjacency");
     println!("bytes a transition, of {STATES} states:");
     println!("degree and stride   shipped     dense      trie     pairs");
-    // Targets side by side are the best case of a trie, targets far apart its worst.
+    // Targets side by side are a trie's best case, targets far apart its worst.
     for (degree, stride) in [1, 4, 16, 17, 64, 256]
         .into_iter()
         .flat_map(|d| [(d, 1), (d, 787)])
@@ -225,10 +226,10 @@ fn all(degree: usize, stride: usize) -> [(&'static str, Box<dyn Adjacency>); 4] 
 
 fn edges(definition: &Definition) -> Edges {
     let row = |from| definition.targets(from).map(move |to| (from, to));
-    (0..definition.states() as u32).flat_map(row).collect()
+    (0..definition.state_count() as u32).flat_map(row).collect()
 }
 
-/// Half of them allowed, half not.
+/// Makes questions of which half are allowed.
 fn questions(degree: usize, stride: usize) -> Edges {
     let question = |at: usize| {
         let from = at * 7919 % STATES;

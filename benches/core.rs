@@ -1,4 +1,4 @@
-//! What the core's operations cost, and what its choices buy against plainer ones.
+//! Measures what the core's operations cost, and what its choices save against plainer ones.
 //!
 //!     cargo bench -p redis-state-core                    all of it
 //!     cargo bench -p redis-state-core -- transition      one group
@@ -22,18 +22,20 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Limits, Machine};
+use redis_state_core::{
+    Force, Interner, Limits, Machine, RecordReader, RecordWriter, Rules, parse_machine,
+};
 
 use crate::model::Model;
 
 const SIZES: [usize; 5] = [2, 20, 200, 5_000, 100_000];
 
-/// A machine in which each state leads to the `degree` states after it, round about.
+/// Makes a machine in which each state leads to the `degree` states after it, in a ring.
 fn ring(states: usize, degree: usize) -> Model {
     ring_in_strides(states, degree, 1)
 }
 
-/// The same, but not to the states next to it: every `stride`-th.
+/// Makes the same ring, but each state leads to every `stride`-th state after it.
 fn ring_in_strides(states: usize, degree: usize, stride: usize) -> Model {
     let name = |at: usize| format!("state-{}", at % states);
     let targets = |at: usize| (1..=degree).map(move |step| at + step * stride);
@@ -41,7 +43,7 @@ fn ring_in_strides(states: usize, degree: usize, stride: usize) -> Model {
     Model::new((0..states).map(row).collect(), &name(0), "", "")
 }
 
-/// One state that leads to all others, each of which leads back.
+/// Makes a machine in which one state leads to all others and each of these leads back.
 fn hub(states: usize) -> Model {
     let name = |at: usize| format!("state-{at}");
     let back = (1..states).map(|at| (name(at), vec![name(0)]));
@@ -50,21 +52,21 @@ fn hub(states: usize) -> Model {
 }
 
 fn read(interner: &Interner, json: &[u8]) -> Machine {
-    let read = interner.read(json, None, Dialect::Documented, &Limits::NONE);
+    let read = parse_machine(interner, json, None, Rules::Documented, &Limits::NONE);
     read.unwrap().machine
 }
 
 fn json(model: &Model) -> Vec<u8> {
-    model.to_json(Dialect::Documented)
+    model.render(Rules::Documented)
 }
 
 fn record(machine: &Machine) -> Vec<u8> {
     let mut record = Vec::new();
-    FileWriter::new().write(machine, &mut record);
+    RecordWriter::new().write(machine, &mut record);
     record
 }
 
-/// Takes the next of some items each time, in an order that no branch predictor knows.
+/// Gives items in an order that a branch predictor can't learn.
 struct Shuffled<T> {
     items: Vec<T>,
     at: usize,
@@ -76,13 +78,13 @@ impl<T> Shuffled<T> {
     }
 
     fn next(&mut self) -> &T {
-        // A full period over any power of two; items beyond are folded back.
+        // A generator with a full period of 65,536.
         self.at = self.at.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) & 0xffff;
         &self.items[self.at % self.items.len()]
     }
 }
 
-/// The name of a state to the check of a move, as SM.MUTATE does it.
+/// Checks a move by the name of its target, as SM.MUTATE does.
 fn transition(c: &mut Criterion) {
     let mut group = c.benchmark_group("transition");
     let shapes = SIZES
@@ -93,7 +95,7 @@ fn transition(c: &mut Criterion) {
         let machine = read(&Interner::new(), &json(&model));
         let mut names = Shuffled::new(model.states.clone());
         group.bench_function(BenchmarkId::new(format!("core {shape}"), states), |b| {
-            b.iter(|| machine.target(names.next().as_bytes(), false, Dialect::Documented));
+            b.iter(|| machine.resolve_move(names.next().as_bytes(), Force::No, Rules::Documented));
         });
         group.bench_function(BenchmarkId::new(format!("naive {shape}"), states), |b| {
             b.iter(|| is_in_row(&model, names.next()));
@@ -114,7 +116,7 @@ fn lookup(c: &mut Criterion) {
         let naive: HashMap<String, usize> = model.states.iter().cloned().zip(0..).collect();
         let mut names = Shuffled::new(model.states);
         group.bench_function(BenchmarkId::new("core", states), |b| {
-            b.iter(|| machine.definition().state(names.next().as_bytes()));
+            b.iter(|| machine.definition().find_state(names.next().as_bytes()));
         });
         group.bench_function(BenchmarkId::new("naive", states), |b| {
             b.iter(|| naive.get(names.next()));
@@ -122,7 +124,7 @@ fn lookup(c: &mut Criterion) {
     }
 }
 
-/// SM.SET: of a document that is new, and of one whose definition is stored.
+/// Reads a document that is new, and one whose definition is stored, as SM.SET does.
 fn parse(c: &mut Criterion) {
     let mut group = c.benchmark_group("parse and intern");
     for states in SIZES {
@@ -140,7 +142,7 @@ fn parse(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("known, with a reason", states), |b| {
             let interner = Interner::new();
             let _kept = read(&interner, &json);
-            // Documents with a reason are not kept to be recognised: this one is parsed each time.
+            // A document with a reason is never recognised, so this one is parsed each time.
             let text = String::from_utf8(json.clone()).unwrap();
             let text = text.replacen("\"map\"", "\"reason\":\"x\",\"map\"", 1);
             b.iter(|| read(&interner, black_box(text.as_bytes())));
@@ -151,7 +153,7 @@ fn parse(c: &mut Criterion) {
     }
 }
 
-/// SM.GET.
+/// Writes a document, as SM.GET does.
 fn serialise(c: &mut Criterion) {
     let mut group = c.benchmark_group("serialise");
     for states in SIZES {
@@ -160,7 +162,7 @@ fn serialise(c: &mut Criterion) {
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         group.throughput(Throughput::Bytes(json.len() as u64));
         group.bench_function(BenchmarkId::new("core", states), |b| {
-            b.iter(|| machine.to_json(Dialect::Documented));
+            b.iter(|| machine.render(Rules::Documented));
         });
         group.bench_function(BenchmarkId::new("serde_json", states), |b| {
             b.iter(|| serde_json::to_vec(black_box(&value)).unwrap());
@@ -168,7 +170,8 @@ fn serialise(c: &mut Criterion) {
     }
 }
 
-/// RESTORE and RDB: of a definition that is new (checked and indexed), and of one that is stored.
+/// Loads a record whose definition is new (to be checked and indexed) and one whose definition is
+/// stored, as RESTORE and RDB do.
 fn archive(c: &mut Criterion) {
     let mut group = c.benchmark_group("archive");
     for states in SIZES {
@@ -178,17 +181,17 @@ fn archive(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("validate and open", states), |b| {
             let interner = Interner::new();
             b.iter(|| {
-                FileReader::new()
-                    .read(black_box(&record), &interner)
+                RecordReader::new()
+                    .decode(black_box(&record), &interner)
                     .unwrap()
             });
         });
         group.bench_function(BenchmarkId::new("known", states), |b| {
             let interner = Interner::new();
-            let _kept = FileReader::new().read(&record, &interner).unwrap();
+            let _kept = RecordReader::new().decode(&record, &interner).unwrap();
             b.iter(|| {
-                FileReader::new()
-                    .read(black_box(&record), &interner)
+                RecordReader::new()
+                    .decode(black_box(&record), &interner)
                     .unwrap()
             });
         });
@@ -199,21 +202,21 @@ fn archive(c: &mut Criterion) {
     files(&mut group);
 }
 
-/// Records of one file, of which all but the first refer to a definition.
+/// Reads and writes a record that refers to a definition earlier in its file.
 fn files(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>) {
     let interner = Interner::new();
     let machine = read(&interner, &json(&ring(20, 3)));
-    let mut writer = FileWriter::new();
-    writer.open();
+    let mut writer = RecordWriter::new();
+    writer.begin_file();
     let [mut first, mut later] = [Vec::new(), Vec::new()];
     writer.write(&machine, &mut first);
     writer.write(&machine, &mut later);
-    let mut reader = FileReader::new();
-    reader.open();
-    reader.read(&first, &interner).unwrap();
+    let mut reader = RecordReader::new();
+    reader.begin_file();
+    reader.decode(&first, &interner).unwrap();
     group.throughput(Throughput::Bytes(later.len() as u64));
     group.bench_function("in a file, read", |b| {
-        b.iter(|| reader.read(black_box(&later), &interner).unwrap());
+        b.iter(|| reader.decode(black_box(&later), &interner).unwrap());
     });
     group.bench_function("in a file, write", |b| {
         b.iter(|| {

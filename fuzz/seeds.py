@@ -7,7 +7,7 @@ HERE = pathlib.Path(__file__).parent
 GOLDEN = HERE.parent / "src/core/tests/golden"
 # Between arguments, and between commands: see fuzz_targets/arguments.rs.
 ARGUMENT, COMMAND = b"\xff", b"\xfe"
-# What follows is a record, or choices of which one is made: see fuzz_targets/archive.rs.
+# What follows is a record, or choices from which one is made: see fuzz_targets/archive.rs.
 AS_IT_STANDS, FORGED = b"\0", b"\1"
 
 DOCUMENTS = {
@@ -24,6 +24,8 @@ DOCUMENTS = {
     "trailing": b'{"map":{},"initial":"a"}\0',
     "unclosed": b'{"map":{"a":["b',
     "argument": b'{"current":"a","map":{"a":["b"]},"initial":"a"}\xffb',
+    "unlisted-current": b'{"current":"payed","map":{"new":["paid"]},"initial":"new"}',
+    "unlisted-argument": b'{"map":{"new":["paid"]},"initial":"new"}\xffNX',
     "empty-current": b'{"current":"","map":{"a":[""]},"initial":"a"}',
     "rest-of-a-document": b',"map":{"a":["b"]},"initial":"a"}',
 }
@@ -65,9 +67,10 @@ for name, data in DOCUMENTS.items():
     write("document", name, data)
 for name, session in SESSIONS.items():
     lines = COMMAND.join(ARGUMENT.join(args) for args in session)
-    for dialect in (b"d", b"e"):
-        write("arguments", f"{name}-{dialect.decode()}", bytes([dialect == b"e"]) + lines)
-# Choices without a meaning of their own: long runs, so that the steps get through.
+    # The first byte chooses the rules: documented, the old module's (edge), replayed.
+    for number, rules in enumerate("der"):
+        write("arguments", f"{name}-{rules}", bytes([number]) + lines)
+# Choices without a meaning of their own, long enough for many steps.
 for seed in range(8):
     choices = bytes((at * (17 + 2 * seed) + seed) % 251 for at in range(600))
     write("stateful", f"steps-{seed}", choices)

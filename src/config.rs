@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
-use redis_state_core::{Dialect, Limits, MAX_DOCUMENT_BYTES, MAX_REASON_BYTES, MAX_STATES};
+use redis_state_core::{Limits, MAX_DOCUMENT_BYTES, MAX_REASON_BYTES, MAX_STATES, Rules};
 
 use crate::server::config as server;
 use crate::server::context::{Args, Context, Str};
@@ -80,11 +80,11 @@ static NUMBERS: [&Number; 4] = [&DOCUMENT_BYTES, &STATES, &TRANSITIONS, &REASON_
 
 /// Whose rules apply to a client's commands.
 #[inline]
-pub fn dialect() -> Dialect {
+pub fn dialect() -> Rules {
     if COMPAT.value.load(Ordering::Relaxed) == 0 {
-        Dialect::Documented
+        Rules::Documented
     } else {
-        Dialect::Edge
+        Rules::Legacy
     }
 }
 

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 
-use redis_state_core::{FileReader, FileWriter, Interner, Limits, Machine};
+use redis_state_core::{Interner, Limits, Machine, RecordReader, RecordWriter, parse_legacy};
 
 use crate::config;
+use crate::errors::with_config;
 use crate::server::context::{Context, Str};
 use crate::server::io::{Digest, Io, shown};
 use crate::server::log;
@@ -19,8 +20,8 @@ thread_local! {
     // Per thread, because "a file is being written" is true of the thread that the server told so
     // and of no other: a server that saves on a thread of its own would otherwise turn a DUMP on
     // the main thread into a reference to nothing.
-    static WRITER: RefCell<FileWriter> = const { RefCell::new(FileWriter::new()) };
-    static READER: RefCell<FileReader> = const { RefCell::new(FileReader::new()) };
+    static WRITER: RefCell<RecordWriter> = const { RefCell::new(RecordWriter::new()) };
+    static READER: RefCell<RecordReader> = const { RefCell::new(RecordReader::new()) };
 }
 
 /// The encodings of the data type, as the server keeps them beside each value.
@@ -40,10 +41,10 @@ impl Encoding {
 /// Follows the files that the server writes and reads: a definition is in each of them once.
 pub fn on_file_event(event: &FileEvent) {
     match event {
-        FileEvent::Saving => WRITER.with_borrow_mut(FileWriter::open),
-        FileEvent::Saved => WRITER.with_borrow_mut(FileWriter::close),
-        FileEvent::Loading => READER.with_borrow_mut(FileReader::open),
-        FileEvent::Loaded => READER.with_borrow_mut(FileReader::close),
+        FileEvent::Saving => WRITER.with_borrow_mut(RecordWriter::begin_file),
+        FileEvent::Saved => WRITER.with_borrow_mut(RecordWriter::end_file),
+        FileEvent::Loading => READER.with_borrow_mut(RecordReader::begin_file),
+        FileEvent::Loaded => READER.with_borrow_mut(RecordReader::end_file),
     }
 }
 
@@ -51,8 +52,8 @@ pub fn on_file_event(event: &FileEvent) {
 /// more. Returns whether one was.
 pub fn leave_file() -> bool {
     WRITER.with_borrow_mut(|writer| {
-        let was_open = writer.is_open();
-        writer.close();
+        let was_open = writer.is_in_file();
+        writer.end_file();
         was_open
     })
 }
@@ -96,11 +97,9 @@ fn decode(bytes: &[u8], encoding: i32) -> Result<Machine, String> {
     const JSON: i32 = Encoding::Json as i32;
     const RECORD: i32 = Encoding::Record as i32;
     match encoding {
-        JSON => INTERNER
-            .read_legacy(bytes, &legacy_limits())
-            .map_err(|why| why.to_string()),
+        JSON => parse_legacy(&INTERNER, bytes, &legacy_limits()).map_err(|why| with_config(&why)),
         RECORD => READER
-            .with_borrow_mut(|reader| reader.read(bytes, &INTERNER))
+            .with_borrow_mut(|reader| reader.decode(bytes, &INTERNER))
             .map_err(|why| why.to_string()),
         newer => Err(format!(
             "encoding {newer} is newer than this module, which knows {RECORD}"
@@ -129,11 +128,10 @@ pub fn record(machine: &Machine) -> Vec<u8> {
 
 /// Writes the commands that make a machine anew.
 pub fn rewrite(io: &mut Io<'_>, machine: &Machine) {
-    let (document, moves) = machine.to_commands();
-    io.emit(c"SM.SET", &[&document]);
-    if moves {
-        let reason = machine.reason().as_bytes();
-        io.emit(c"SM.MUTATE", &[machine.state_bytes(), reason, b"FORCE"]);
+    let commands = machine.recreate();
+    io.emit(c"SM.SET", &[&commands.document]);
+    if let Some((state, reason)) = commands.then_force {
+        io.emit(c"SM.MUTATE", &[state, reason.as_bytes(), b"FORCE"]);
     }
 }
 
@@ -176,7 +174,7 @@ pub fn free_effort(machine: &Machine) -> usize {
 pub fn digest(digest: &mut Digest<'_>, machine: &Machine) {
     digest.add(&[
         machine.definition().archive(),
-        &machine.state().to_le_bytes(),
+        &machine.current().to_le_bytes(),
         machine.reason().as_bytes(),
     ]);
 }

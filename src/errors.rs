@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use redis_state_core::{DocumentError, Limit};
+use redis_state_core::{DocumentError, Limit, LimitKind};
 
 /// Why a command was refused.
 ///
@@ -55,8 +55,8 @@ impl fmt::Display for CommandError {
                     "WRONGTYPE Operation against a key holding the wrong kind of value"
                 )
             }
-            Self::Document(why) => write!(f, "ERR invalid machine: {why}"),
-            Self::Limit(limit) => write!(f, "ERR {limit}"),
+            Self::Document(why) => write!(f, "ERR invalid machine: {}", with_config(why)),
+            Self::Limit(limit) => write!(f, "ERR {limit} ({})", config_of(limit.kind())),
             Self::UnknownOption(unknown) => {
                 let UnknownOption {
                     found,
@@ -81,6 +81,23 @@ impl fmt::Display for CommandError {
                  the server's log says where"
             ),
         }
+    }
+}
+
+/// Words the error of a document, with the config that a limit comes from.
+pub fn with_config(why: &DocumentError) -> String {
+    match why.limit() {
+        Some(limit) => format!("{why} ({})", config_of(limit.kind())),
+        None => why.to_string(),
+    }
+}
+
+fn config_of(kind: LimitKind) -> &'static str {
+    match kind {
+        LimitKind::DocumentBytes => "redisstate.max-document-bytes",
+        LimitKind::States => "redisstate.max-states",
+        LimitKind::Transitions => "redisstate.max-transitions",
+        LimitKind::ReasonBytes => "redisstate.max-reason-bytes",
     }
 }
 

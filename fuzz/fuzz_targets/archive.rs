@@ -1,12 +1,16 @@
-//! Records and archives as they come from RESTORE: nothing in them is to be trusted.
+//! Reads records and archives as any client can send them with RESTORE.
 //!
-//! A sound record, or a sound header around any parts, or just bytes; then damage; then several of
-//! them as one file. Whatever is accepted has to be a machine like any other. Encoding 1 as well.
+//! An input is a sound record, a sound header around any parts, or just bytes. It may be damaged, and
+//! several may form a file. Whatever is accepted has to be a machine like any other. Bytes are also
+//! read as encoding 1, the old module's JSON.
 #![no_main]
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use redis_state_core::{Diagram, Dialect, FileReader, Interner, InternerStats, Limits, Machine};
+use redis_state_core::{
+    Diagram, Interner, InternerStats, Limits, Machine, RecordReader, Rules, parse_legacy,
+    parse_machine,
+};
 use redis_state_fuzz::documents::record;
 use redis_state_fuzz::forge::{Damage, Parts, model, repair_length};
 use redis_state_fuzz::model::Model;
@@ -14,7 +18,8 @@ use redis_state_fuzz::model::Model;
 fuzz_target!(|data: &[u8]| {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
     if first & 1 == 0 {
-        // As it stands, for the files of the corpus, and so that the fuzzer meets the parser itself.
+        // The input is the record: for the files of the corpus, and so that the fuzzer sees the
+        // parser's own branches.
         one(rest, false);
         one(rest, true);
     } else {
@@ -24,27 +29,27 @@ fuzz_target!(|data: &[u8]| {
 
 fn one(data: &[u8], in_file: bool) {
     let interner = Interner::new();
-    let mut reader = FileReader::new();
+    let mut reader = RecordReader::new();
     if in_file {
-        reader.open();
+        reader.begin_file();
     }
-    if let Ok(machine) = reader.read(data, &interner) {
+    if let Ok(machine) = reader.decode(data, &interner) {
         examine(&machine);
         assert_is_written_as(&machine, data);
     }
-    if let Ok(machine) = interner.read_legacy(data, &Limits::NONE) {
+    if let Ok(machine) = parse_legacy(&interner, data, &Limits::NONE) {
         examine(&machine);
     }
     drop(reader);
     assert_eq!(interner.stats(), InternerStats::default());
 }
 
-/// A file of forged records, of which some refer to others.
+/// Reads a file of forged records, some of which refer to others.
 fn forged(u: &mut Unstructured<'_>) -> Result<()> {
     let interner = Interner::new();
-    let mut reader = FileReader::new();
+    let mut reader = RecordReader::new();
     if u.ratio(3, 4)? {
-        reader.open();
+        reader.begin_file();
     }
     let mut kept = Vec::new();
     for _ in 0..u.int_in_range(1..=4)? {
@@ -52,11 +57,11 @@ fn forged(u: &mut Unstructured<'_>) -> Result<()> {
         for _ in 0..u.int_in_range(0..=3)? {
             Damage::arbitrary(u)?.apply(&mut bytes);
         }
-        // So that damage is met by more than the length.
+        // Otherwise the check of the length would refuse nearly all damage.
         if u.ratio(3, 4)? {
             repair_length(&mut bytes);
         }
-        if let Ok(machine) = reader.read(&bytes, &interner) {
+        if let Ok(machine) = reader.decode(&bytes, &interner) {
             examine(&machine);
             assert_is_written_as(&machine, &bytes);
             if u.ratio(1, 2)? {
@@ -69,8 +74,8 @@ fn forged(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Of what there is more than one way to write, one is accepted. A record in a file has a number
-/// in between that another file would not have.
+/// Checks that what was accepted is what a writer writes: there is one way to write a machine. A
+/// record in a file has a number in it that another file would not have.
 fn assert_is_written_as(machine: &Machine, accepted: &[u8]) {
     match accepted[0] & 3 {
         0 => assert_eq!(record(machine), accepted),
@@ -79,7 +84,7 @@ fn assert_is_written_as(machine: &Machine, accepted: &[u8]) {
     }
 }
 
-/// A record in any form, whose archive may be anything behind a sound header.
+/// Makes a record in any form, whose archive may be anything behind a sound header.
 fn sound(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let model = model(u)?;
     let parts = if u.ratio(2, 3)? {
@@ -105,17 +110,20 @@ fn sound(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What holds for every machine that was let in.
+/// Checks what holds for every machine that was accepted.
 fn examine(machine: &Machine) {
     let definition = machine.definition();
-    let states = u32::try_from(definition.states()).expect("few states");
-    assert!(machine.state() < states);
+    let states = u32::try_from(definition.state_count()).expect("few states");
+    assert!(machine.current() < states);
     assert!(definition.initial() < states);
     for state in 0..states {
-        assert_eq!(definition.state(definition.name_bytes(state)), Some(state));
         assert_eq!(
-            definition.is_key(state),
-            (state as usize) < definition.keys()
+            definition.find_state(definition.name_bytes(state)),
+            Some(state)
+        );
+        assert_eq!(
+            definition.has_row(state),
+            (state as usize) < definition.row_count()
         );
         for target in definition.targets(state) {
             assert!(target < states && definition.allows(state, target));
@@ -130,22 +138,22 @@ fn examine(machine: &Machine) {
     say(machine);
 }
 
-/// A document says it all but two things: a state in no row is said only as the current one, and a
-/// current state without a name not at all.
+/// Checks that a document can say the machine, except for two things. It can name an unlisted state
+/// only as the current one, and it cannot say that the current state is the nameless one.
 fn say(machine: &Machine) {
     let definition = machine.definition();
-    let nameless = machine.state_bytes().is_empty();
+    let nameless = machine.current_name_bytes().is_empty();
     let named = if nameless {
         definition.initial()
     } else {
-        machine.state()
+        machine.current()
     };
-    let machine = machine.in_state(definition.foreign().unwrap_or(named));
-    let json = machine.to_json(Dialect::Documented);
-    let model = Model::read(&json, None, Dialect::Documented).expect("written, so read");
-    assert_eq!(model.to_json(Dialect::Documented), json);
+    let machine = machine.in_state(definition.unlisted_state().unwrap_or(named));
+    let json = machine.render(Rules::Documented);
+    let model = Model::read(&json, None, Rules::Replayed).expect("written, so read");
+    assert_eq!(model.render(Rules::Documented), json);
     let interner = Interner::new();
-    let read = interner.read(&json, None, Dialect::Documented, &Limits::NONE);
+    let read = parse_machine(&interner, &json, None, Rules::Replayed, &Limits::NONE);
     let read = read.expect("written, so read").machine;
     assert_eq!(read.definition().archive(), definition.archive());
 }

@@ -1,21 +1,21 @@
-//! Lines of arguments as a client might send them: bytes without meaning, some of them commands.
+//! Runs lines of arguments as a client might send them: any bytes, some of them commands.
 //!
-//! 0xFF separates arguments and 0xFE commands: neither is in any UTF-8, and other bytes that are
-//! not (0x80 and so on) are left to be arguments that are no text.
+//! 0xFF separates arguments and 0xFE separates commands. Neither occurs in UTF-8. Other bytes that
+//! don't (0x80 and so on) remain for arguments that are no text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redis_state_core::Dialect;
+use redis_state_core::Rules;
 use redis_state_fuzz::keyspace::Keyspace;
 
 fuzz_target!(|data: &[u8]| {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
-    let dialect = if first & 1 == 0 {
-        Dialect::Documented
-    } else {
-        Dialect::Edge
+    let rules = match first % 3 {
+        0 => Rules::Documented,
+        1 => Rules::Legacy,
+        _ => Rules::Replayed,
     };
-    let mut keyspace = Keyspace::new(dialect);
+    let mut keyspace = Keyspace::new(rules);
     for line in rest.split(|&byte| byte == 0xfe).take(64) {
         let args: Vec<&[u8]> = line.split(|&byte| byte == 0xff).collect();
         keyspace.call(&args);

@@ -1,13 +1,13 @@
-//! A JSON document, and behind a byte that no UTF-8 has, the argument for its current state.
+//! Reads a JSON document and, behind a byte 0xFF, the argument for its current state.
 //!
-//! Accepted exactly when `serde_json` and the model accept it, with the same content, whether it is
-//! recognised or not; what is accepted survives being written as JSON and as a record.
+//! The core accepts it exactly when `serde_json` and the model do, with the same content, whether it
+//! is recognised or not. What is accepted survives being written as JSON and as a record.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redis_state_core::{Dialect, Interner, InternerStats};
-use redis_state_fuzz::documents::{DIALECTS, load, read, record};
-use redis_state_fuzz::model::Model;
+use redis_state_core::{Interner, InternerStats, Rules, parse_legacy, parse_machine};
+use redis_state_fuzz::documents::{load, read, record};
+use redis_state_fuzz::model::{ALL_RULES, Model};
 
 fuzz_target!(|data: &[u8]| {
     let (json, argument) = match data.iter().position(|&byte| byte == 0xff) {
@@ -15,49 +15,54 @@ fuzz_target!(|data: &[u8]| {
         None => (data, None),
     };
     let interner = Interner::new();
-    for dialect in DIALECTS {
-        check(&interner, json, argument, dialect);
+    for rules in ALL_RULES {
+        check(&interner, json, argument, rules);
     }
     legacy(&interner, json);
     assert_eq!(interner.stats(), InternerStats::default());
 });
 
-fn check(interner: &Interner, json: &[u8], argument: Option<&[u8]>, dialect: Dialect) {
-    let whole = read(interner, json, None, dialect);
+fn check(interner: &Interner, json: &[u8], argument: Option<&[u8]>, rules: Rules) {
+    let whole = read(interner, json, None, rules);
     // While the first machine lives, all of these may be recognised.
-    let again = read(interner, json, None, dialect);
-    let named = read(interner, json, argument, dialect);
+    let again = read(interner, json, None, rules);
+    let named = read(interner, json, argument, rules);
     let rest = json.strip_prefix(b"{\"current\":\"").unwrap_or_default();
     let rest = rest
         .iter()
         .position(|&byte| byte == b'"')
         .map(|at| &rest[at + 1..]);
-    let _rest = rest.map(|rest| read(interner, rest, None, dialect));
+    let _rest = rest.map(|rest| read(interner, rest, None, rules));
     let behind = [b"{\"current\":\"x\"", json].concat();
-    let _behind = read(interner, &behind, None, dialect);
+    let _behind = read(interner, &behind, None, rules);
     for (model, read_in) in [whole, again, named].into_iter().flatten() {
         let machine = &read_in.machine;
         if model.states.len() <= 64 {
             model.assert_moves(machine);
         }
-        let normal = machine.to_json(dialect);
+        let normal = machine.render(rules);
         let (normal_model, _written) =
-            read(interner, &normal, None, dialect).expect("what is written is read");
-        assert_eq!(normal_model.to_json(dialect), normal);
+            read(interner, &normal, None, rules).expect("what is written is read");
+        assert_eq!(normal_model.render(rules), normal);
         model.assert_is(&load(&record(machine)));
     }
 }
 
 fn legacy(interner: &Interner, json: &[u8]) {
-    let Ok(machine) = interner.read_legacy(json, &redis_state_core::Limits::NONE) else {
+    let Ok(machine) = parse_legacy(&interner, json, &redis_state_core::Limits::NONE) else {
         return assert!(
-            interner
-                .read(json, None, Dialect::Edge, &redis_state_core::Limits::NONE)
-                .is_err()
+            parse_machine(
+                &interner,
+                json,
+                None,
+                Rules::Legacy,
+                &redis_state_core::Limits::NONE
+            )
+            .is_err()
         );
     };
-    let mut model = Model::read(json, None, Dialect::Edge).expect("legacy documents are edge ones");
-    if machine.state_name().is_empty() {
+    let mut model = Model::read(json, None, Rules::Legacy).expect("legacy documents are edge ones");
+    if machine.current_name().is_empty() {
         model.current = String::new();
     }
     model.assert_is(&machine);

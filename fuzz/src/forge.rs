@@ -1,5 +1,5 @@
-//! Records as an attacker makes them: sound ones, ones with a sound header around anything, and
-//! damage done to either.
+//! Makes records as an attacker would: sound ones, a sound header around anything, and damage to
+//! either.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
@@ -16,7 +16,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The parts that are sound for a model.
+    /// Returns the parts of a model's archive.
     pub fn of(model: &Model) -> Self {
         let number = |name: &String| {
             let at = model.states.iter().position(|state| state == name);
@@ -32,7 +32,7 @@ impl Parts {
         }
     }
 
-    /// The archive, as `docs/format.md` says it.
+    /// Writes the archive as `docs/format.md` describes it.
     pub fn archive(&self) -> Vec<u8> {
         let numbers = |numbers: &[u16]| -> Vec<u8> {
             numbers
@@ -70,11 +70,13 @@ fn ends(sizes: impl Iterator<Item = usize>) -> Vec<u16> {
     sizes.scan(0, sum).collect()
 }
 
-/// A machine of few states with short names; at times some ninety states, and rows as long.
+/// The names of states: few, so that machines are connected, and some that need escapes.
+pub const NAMES: [&str; 12] = [
+    "", "a", "b", "c", "d", "e", "f", "naïve", "🚀", "\"", "\\\n", "\0",
+];
+
+/// Makes a machine of few states with short names; at times one of ninety states with rows as long.
 pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
-    const NAMES: [&str; 12] = [
-        "", "a", "b", "c", "d", "e", "f", "naïve", "🚀", "\"", "\\\n", "\0",
-    ];
     let mut keys = NAMES.to_vec();
     let mut rows = Vec::new();
     for _ in 0..u.int_in_range(0..=5)? {
@@ -90,7 +92,7 @@ pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
     ))
 }
 
-/// Where a state leads to. Rows of 17 and more are not searched one by one.
+/// Makes the targets of a state. Rows of 17 and more are searched by hash.
 fn row(u: &mut Unstructured<'_>, names: &[&str]) -> Result<Vec<String>> {
     match *u.choose(&[0, 1, 1, 2, 2, 3, 3, 17, 90])? {
         90 => Ok((0..90).map(|at| format!("s{}", at % 80)).collect()),
@@ -122,16 +124,17 @@ pub enum Damage {
     Truncate {
         at: u16,
     },
-    /// Bytes that nothing points to, in front of the archive's parts: their pointers are relative.
+    /// A byte that nothing points to, in front of the archive's parts. Their pointers are relative and
+    /// stay right.
     Gap {
         byte: u8,
     },
-    /// A number at the extremes.
+    /// A number of four bytes, which the fuzzer makes large or small.
     Number {
         at: u16,
         number: u32,
     },
-    /// The last bytes, where the root is.
+    /// A number in the last bytes, where the root is.
     Root {
         from_end: u8,
         number: i32,
@@ -139,7 +142,7 @@ pub enum Damage {
 }
 
 impl Damage {
-    /// Does it, if it falls into the bytes.
+    /// Applies the change, if its place is within the bytes.
     pub fn apply(self, bytes: &mut Vec<u8>) {
         let length = bytes.len().max(1);
         let within = |at: u16| usize::from(at) % length;
@@ -176,13 +179,13 @@ impl Damage {
 
 const HEADER_BYTES: usize = 12;
 
-/// Where an archive begins that has its whole header.
+/// Returns where an archive begins, if its whole header is there.
 fn header(bytes: &[u8]) -> Option<usize> {
     let at = bytes.windows(4).position(|window| window == b"RSMA")?;
     (at + HEADER_BYTES <= bytes.len()).then_some(at)
 }
 
-/// Has the header say how many bytes are behind it.
+/// Writes the number of bytes behind the header into it.
 pub fn repair_length(bytes: &mut [u8]) {
     if let Some(at) = header(bytes) {
         let body = (bytes.len() - at - HEADER_BYTES) as u32;

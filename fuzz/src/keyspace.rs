@@ -1,15 +1,16 @@
-//! A keyspace that plays every command on the core, as the adapter does, and on the model.
+//! A keyspace that runs every command on the core, as the adapter does, and on the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use redis_state_core::{
-    Diagram, Dialect, FileReader, FileWriter, Interner, InternerStats, Limits, Machine,
+    Diagram, Force, Interner, InternerStats, Limits, Machine, RecordReader, RecordWriter, Rules,
+    parse_machine,
 };
 
 use crate::documents;
 use crate::model::Model;
 
-/// What a client sees. Of errors, that there is one: their texts are tested elsewhere.
+/// What a client sees. Of an error only that it is one: other tests look at the texts.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
     Ok,
@@ -23,9 +24,9 @@ pub enum Reply {
 /// Keys, each with its machine and its model.
 pub struct Keyspace {
     interner: Interner,
-    writer: FileWriter,
+    writer: RecordWriter,
     keys: BTreeMap<Vec<u8>, (Machine, Model)>,
-    pub dialect: Dialect,
+    pub rules: Rules,
 }
 
 impl Drop for Keyspace {
@@ -36,16 +37,16 @@ impl Drop for Keyspace {
 }
 
 impl Keyspace {
-    pub fn new(dialect: Dialect) -> Self {
+    pub fn new(rules: Rules) -> Self {
         Self {
             interner: Interner::new(),
-            writer: FileWriter::new(),
+            writer: RecordWriter::new(),
             keys: BTreeMap::new(),
-            dialect,
+            rules,
         }
     }
 
-    /// Plays a command on both. Panics unless both give the same reply.
+    /// Runs a command on both. Panics unless both give the same reply.
     pub fn call(&mut self, args: &[&[u8]]) -> Reply {
         let Some((name, args)) = args.split_first() else {
             return Reply::Error;
@@ -58,10 +59,10 @@ impl Keyspace {
             (b"SM.GET", [key, option]) if is(option, "REASON") => self.reason(key),
             (b"SM.STATE", [key]) => self.state(key),
             (b"SM.STATE", [key, option]) if is(option, "LIST") => self.list(key),
-            (b"SM.MUTATE", [key, to]) => self.mutate(key, to, None, false),
-            (b"SM.MUTATE", [key, to, reason]) => self.mutate(key, to, Some(reason), false),
+            (b"SM.MUTATE", [key, to]) => self.mutate(key, to, None, Force::No),
+            (b"SM.MUTATE", [key, to, reason]) => self.mutate(key, to, Some(reason), Force::No),
             (b"SM.MUTATE", [key, to, reason, option]) if is(option, "FORCE") => {
-                self.mutate(key, to, Some(reason), true)
+                self.mutate(key, to, Some(reason), Force::Yes)
             }
             (b"SM.RESET", [key]) => self.reset(key),
             (b"SM.NEXT", [key]) => self.next(key),
@@ -75,29 +76,34 @@ impl Keyspace {
     }
 
     fn set(&mut self, key: &[u8], json: &[u8], current: Option<&[u8]>) -> Reply {
-        let Some((model, read)) = documents::read(&self.interner, json, current, self.dialect)
-        else {
+        let Some((model, read)) = documents::read(&self.interner, json, current, self.rules) else {
             return Reply::Error;
         };
-        // Read elsewhere, it has to be the same: a replica has another interner.
-        let elsewhere = Interner::new().read(json, current, self.dialect, &Limits::NONE);
-        let elsewhere = elsewhere.expect("read here, so read there");
-        assert_eq!(elsewhere.documented, read.documented);
-        assert_eq!(digest(&elsewhere.machine), digest(&read.machine));
+        // A replica gets the document as it came, or written anew if the rules here were others. It
+        // has another interner, and has to make the same of it.
+        let rendered = read.machine.render(Rules::Documented);
+        let (sent, argument) = match read.documented {
+            true => (json, current),
+            false => (&rendered[..], None),
+        };
+        let replica = Interner::new();
+        let replicated = parse_machine(&replica, sent, argument, Rules::Replayed, &Limits::NONE);
+        let replicated = replicated.expect("read here, so read there").machine;
+        assert_eq!(digest(&replicated), digest(&read.machine));
         self.keys.insert(key.to_vec(), (read.machine, model));
         Reply::Ok
     }
 
     fn create(&mut self, key: &[u8]) -> Reply {
-        let machine = (self.interner.blank(), Model::blank());
+        let machine = (Machine::blank(&self.interner), Model::blank());
         self.keys.insert(key.to_vec(), machine);
         Reply::Ok
     }
 
     fn get(&self, key: &[u8]) -> Reply {
         self.ask(key, |machine, model| {
-            let text = machine.to_json(self.dialect);
-            assert_eq!(text, model.to_json(self.dialect));
+            let text = machine.render(self.rules);
+            assert_eq!(text, model.render(self.rules));
             Reply::Text(text)
         })
     }
@@ -111,8 +117,8 @@ impl Keyspace {
 
     fn state(&self, key: &[u8]) -> Reply {
         self.ask(key, |machine, model| {
-            assert_eq!(machine.state_bytes(), model.current.as_bytes());
-            Reply::List(vec![machine.state_bytes().to_vec()])
+            assert_eq!(machine.current_name_bytes(), model.current.as_bytes());
+            Reply::List(vec![machine.current_name_bytes().to_vec()])
         })
     }
 
@@ -120,7 +126,7 @@ impl Keyspace {
         self.ask(key, |machine, model| {
             let definition = machine.definition();
             let keys = definition
-                .key_states()
+                .row_states()
                 .map(|state| definition.name_bytes(state).to_vec());
             let keys: Vec<Vec<u8>> = keys.collect();
             assert!(keys.iter().eq(model.keys.iter().map(String::as_bytes)));
@@ -131,8 +137,8 @@ impl Keyspace {
     fn next(&self, key: &[u8]) -> Reply {
         self.ask(key, |machine, model| {
             let name = |state| machine.definition().name_bytes(state).to_vec();
-            let next: Vec<Vec<u8>> = machine.next(self.dialect).map(name).collect();
-            let expected = model.next(self.dialect);
+            let next: Vec<Vec<u8>> = machine.next(self.rules).map(name).collect();
+            let expected = model.next(self.rules);
             assert!(next.iter().eq(expected.iter().map(String::as_bytes)));
             Reply::List(next)
         })
@@ -140,8 +146,8 @@ impl Keyspace {
 
     fn can(&self, key: &[u8], to: &[u8]) -> Reply {
         self.ask(key, |machine, model| {
-            let can = machine.target(to, false, self.dialect).is_some();
-            assert_eq!(can, model.may_move(to, false, self.dialect));
+            let can = machine.resolve_move(to, Force::No, self.rules).is_some();
+            assert_eq!(can, model.may_move(to, Force::No, self.rules));
             Reply::Flag(can)
         })
     }
@@ -157,7 +163,7 @@ impl Keyspace {
         })
     }
 
-    /// The findings' sense is tested elsewhere: here, that there are some of each state at most.
+    /// Checks that findings name states and none comes twice. Other tests look at what they say.
     fn lint(&self, key: &[u8]) -> Reply {
         self.ask(key, |machine, model| {
             let findings = machine.lint().into_iter();
@@ -165,7 +171,7 @@ impl Keyspace {
             let told: Vec<(&str, String)> = told.collect();
             assert!(told.iter().all(|(_, state)| model.states.contains(state)));
             let once: BTreeSet<_> = told.iter().collect();
-            assert_eq!(once.len(), told.len(), "said twice");
+            assert_eq!(once.len(), told.len(), "a finding came twice");
             Reply::List(
                 told.into_iter()
                     .map(|(_, state)| state.into_bytes())
@@ -179,24 +185,24 @@ impl Keyspace {
         found.map_or(Reply::Nil, |(machine, model)| reply(machine, model))
     }
 
-    fn mutate(&mut self, key: &[u8], to: &[u8], reason: Option<&[u8]>, force: bool) -> Reply {
+    fn mutate(&mut self, key: &[u8], to: &[u8], reason: Option<&[u8]>, force: Force) -> Reply {
         let Ok(reason) = reason.map(std::str::from_utf8).transpose() else {
             return Reply::Error;
         };
         let Some((machine, model)) = self.keys.get_mut(key) else {
             return Reply::Nil;
         };
-        let target = machine.target(to, force, self.dialect);
-        assert_eq!(target.is_some(), model.may_move(to, force, self.dialect));
+        let target = machine.resolve_move(to, force, self.rules);
+        assert_eq!(target.is_some(), model.may_move(to, force, self.rules));
         let Some(target) = target else {
-            return match self.dialect {
-                Dialect::Documented => Reply::Nil,
-                Dialect::Edge => Reply::Error,
+            return match self.rules {
+                Rules::Documented | Rules::Replayed => Reply::Nil,
+                Rules::Legacy => Reply::Error,
             };
         };
-        let reason = match self.dialect {
-            Dialect::Documented => Some(reason.unwrap_or_default()),
-            Dialect::Edge => reason,
+        let reason = match self.rules {
+            Rules::Documented | Rules::Replayed => Some(reason.unwrap_or_default()),
+            Rules::Legacy => reason,
         };
         machine.enter(target, reason);
         model.enter(std::str::from_utf8(to).expect("a state's name"), reason);
@@ -207,7 +213,7 @@ impl Keyspace {
         let Some((machine, model)) = self.keys.get_mut(key) else {
             return Reply::Nil;
         };
-        let reason = (self.dialect == Dialect::Documented).then_some("");
+        let reason = (self.rules != Rules::Legacy).then_some("");
         machine.enter(machine.definition().initial(), reason);
         model.enter(&model.initial.clone(), reason);
         Reply::Ok
@@ -221,41 +227,41 @@ impl Keyspace {
         Reply::Ok
     }
 
-    /// Every machine is its model still.
+    /// Checks that every machine is still its model.
     pub fn check(&self) {
         for (machine, model) in self.keys.values() {
             model.assert_is(machine);
         }
     }
 
-    /// DUMP and RESTORE of every key.
+    /// Dumps and restores every key.
     pub fn reload_alone(&mut self) {
         for (machine, _) in self.keys.values_mut() {
             let record = documents::record(machine);
-            let loaded = FileReader::new().read(&record, &self.interner);
+            let loaded = RecordReader::new().decode(&record, &self.interner);
             *machine = loaded.expect("what was written is read");
         }
         self.check();
     }
 
-    /// An RDB file, read by a server that has nothing yet. Some keys expire on the way.
+    /// Saves an RDB file and loads it on a server that has nothing yet. Some keys expire on the way.
     pub fn reload_file(&mut self, expired: impl Fn(usize) -> bool) {
-        self.writer.open();
+        self.writer.begin_file();
         let write = |(machine, _): &(Machine, Model)| {
             let mut record = Vec::new();
             self.writer.write(machine, &mut record);
             record
         };
         let records: Vec<Vec<u8>> = self.keys.values().map(write).collect();
-        self.writer.close();
+        self.writer.end_file();
         let interner = Interner::new();
-        let mut reader = FileReader::new();
-        reader.open();
+        let mut reader = RecordReader::new();
+        reader.begin_file();
         let mut at = 0;
         let mut gone = Vec::new();
         for ((key, (machine, _)), record) in self.keys.iter_mut().zip(&records) {
             let loaded = reader
-                .read(record, &interner)
+                .decode(record, &interner)
                 .expect("what was written is read");
             if expired(at) {
                 gone.push(key.clone());
@@ -264,22 +270,23 @@ impl Keyspace {
             }
             at += 1;
         }
-        reader.close();
+        reader.end_file();
         self.keys.retain(|key, _| !gone.contains(key));
         self.interner = interner;
         self.check();
     }
 
-    /// A file whose save fails half way.
+    /// Begins a file and gives it up half way.
     pub fn save_in_vain(&mut self) {
-        self.writer.open();
+        self.writer.begin_file();
         for (machine, _) in self.keys.values().take(self.keys.len() / 2) {
             self.writer.write(machine, &mut Vec::new());
         }
-        self.writer.close();
+        self.writer.end_file();
     }
 
-    /// An AOF of commands: as the adapter rewrites a machine, read by a server that has nothing.
+    /// Rewrites every machine as commands, as for an append-only file, and replays them on a server
+    /// that has nothing yet.
     pub fn rewrite(&mut self) {
         let interner = Interner::new();
         for (machine, _) in self.keys.values_mut() {
@@ -296,20 +303,26 @@ fn is(option: &[u8], name: &str) -> bool {
     option.eq_ignore_ascii_case(name.as_bytes())
 }
 
-/// What DEBUG DIGEST is made of.
+/// Returns what DEBUG DIGEST is made of.
 fn digest(machine: &Machine) -> (Vec<u8>, u32, String) {
     let archive = machine.definition().archive().to_vec();
-    (archive, machine.state(), machine.reason().to_owned())
+    (archive, machine.current(), machine.reason().to_owned())
 }
 
-/// The machine that its commands make.
+/// Makes a machine anew from its commands.
 fn replay(machine: &Machine, interner: &Interner) -> Machine {
-    let (json, moves) = machine.to_commands();
-    let read = interner.read(&json, None, Dialect::Documented, &Limits::NONE);
-    let mut replayed = read.expect("written, so read").machine;
-    if moves {
-        let target = replayed.target(machine.state_bytes(), true, Dialect::Documented);
-        replayed.enter(target.expect("a known state"), Some(machine.reason()));
+    let commands = machine.recreate();
+    let parsed = parse_machine(
+        interner,
+        &commands.document,
+        None,
+        Rules::Replayed,
+        &Limits::NONE,
+    );
+    let mut replayed = parsed.expect("written, so read").machine;
+    if let Some((state, reason)) = commands.then_force {
+        let target = replayed.resolve_move(state, Force::Yes, Rules::Documented);
+        replayed.enter(target.expect("a known state"), Some(reason));
     }
     replayed
 }

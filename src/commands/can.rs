@@ -1,5 +1,7 @@
 //! `SM.CAN key state`
 
+use redis_state_core::Force;
+
 use crate::commands::Command;
 use crate::config;
 use crate::errors::CommandError;
@@ -16,7 +18,7 @@ impl Command for Can {
         match context.open(name).machine()? {
             None => context.reply_null(),
             Some(machine) => {
-                let target = machine.target(target.bytes(), false, config::dialect());
+                let target = machine.resolve_move(target.bytes(), Force::No, config::dialect());
                 context.reply_integer(target.is_some().into());
             }
         }

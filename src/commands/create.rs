@@ -1,5 +1,7 @@
 //! `SM.CREATE key`
 
+use redis_state_core::Machine;
+
 use crate::commands::Command;
 use crate::datatype::INTERNER;
 use crate::errors::CommandError;
@@ -15,7 +17,7 @@ impl Command for Create {
         let [_, name] = args.exactly().ok_or(CommandError::WrongArity)?;
         let mut key = context.open_for_writing(name);
         key.check_type()?;
-        key.put(INTERNER.blank());
+        key.put(Machine::blank(&INTERNER));
         context.replicate_verbatim();
         context.signal_modified(name);
         drop(key);

@@ -39,7 +39,7 @@ thread_local! {
 
 fn reply_document(context: Context<'_>, machine: &Machine) {
     SCRATCH.with_borrow_mut(|scratch| {
-        context.reply_bytes(machine.read_json(config::dialect(), scratch));
+        context.reply_bytes(machine.render_cached(config::dialect(), scratch));
         if scratch.len() > KEPT {
             *scratch = Vec::new();
         }

@@ -12,7 +12,7 @@ mod set;
 mod state;
 mod template;
 
-use redis_state_core::Dialect;
+use redis_state_core::Rules;
 
 use crate::config;
 use crate::errors::{CommandError, UnknownOption};
@@ -70,10 +70,11 @@ pub fn missing(context: Context<'_>) -> Result<(), CommandError> {
 
 /// The rules for this call. What has happened elsewhere is repeated by the documented rules: all
 /// that is replicated is written in terms of them.
-fn dialect_for(context: Context<'_>) -> Dialect {
+fn dialect_for(context: Context<'_>) -> Rules {
     match config::dialect() {
-        Dialect::Edge if !context.is_repeated() => Dialect::Edge,
-        _ => Dialect::Documented,
+        Rules::Legacy if !context.is_repeated() => Rules::Legacy,
+        _ if context.is_repeated() => Rules::Replayed,
+        _ => Rules::Documented,
     }
 }
 
@@ -97,7 +98,7 @@ fn unknown_option(
     command: &'static str,
     expected: &'static str,
 ) -> CommandError {
-    if config::dialect() == Dialect::Edge {
+    if config::dialect() == Rules::Legacy {
         return CommandError::EdgeOption;
     }
     CommandError::UnknownOption(Box::new(UnknownOption {

@@ -1,6 +1,6 @@
 //! `SM.MUTATE key state [reason [FORCE]]`
 
-use redis_state_core::{Dialect, Limits, Machine};
+use redis_state_core::{Force, Limits, Machine, Rules};
 
 use crate::commands::{Command, dialect_for, is_option, missing};
 use crate::config;
@@ -19,7 +19,10 @@ impl Command for Mutate {
         let (Some(name), Some(target), true) = (args.get(1), args.get(2), args.len() <= 5) else {
             return Err(CommandError::WrongArity);
         };
-        let force = is_option(args.get(4), "FORCE", Self::NAME)?;
+        let force = match is_option(args.get(4), "FORCE", Self::NAME)? {
+            true => Force::Yes,
+            false => Force::No,
+        };
         let reason = args
             .get(3)
             .map(|reason| check_reason(context, reason))
@@ -29,15 +32,15 @@ impl Command for Mutate {
             return missing(context);
         };
         let dialect = dialect_for(context);
-        let Some(state) = machine.target(target.bytes(), force, dialect) else {
+        let Some(state) = machine.resolve_move(target.bytes(), force, dialect) else {
             return refuse(context, dialect);
         };
         match dialect {
-            Dialect::Documented => {
+            Rules::Documented | Rules::Replayed => {
                 machine.enter(state, Some(reason.unwrap_or_default()));
                 context.replicate_verbatim();
             }
-            Dialect::Edge => {
+            Rules::Legacy => {
                 machine.enter(state, reason);
                 replicate_edge(context, name, target, machine, force);
             }
@@ -52,12 +55,12 @@ impl Command for Mutate {
 }
 
 #[cold]
-fn refuse(context: Context<'_>, dialect: Dialect) -> Result<(), CommandError> {
+fn refuse(context: Context<'_>, dialect: Rules) -> Result<(), CommandError> {
     if context.is_repeated() {
         return Err(CommandError::Diverged("there is no such move"));
     }
     stats::count(&stats::MOVES_REFUSED);
-    if dialect == Dialect::Edge {
+    if dialect == Rules::Legacy {
         return Err(CommandError::EdgeTransition);
     }
     context.reply_null();
@@ -71,10 +74,18 @@ fn replicate_edge(
     name: Str<'_>,
     target: Str<'_>,
     machine: &Machine,
-    force: bool,
+    force: Force,
 ) {
     let args: &[&[u8]] = &[target.bytes(), machine.reason().as_bytes(), b"FORCE"];
-    context.replicate(c"SM.MUTATE", name, if force { args } else { &args[..2] });
+    context.replicate(
+        c"SM.MUTATE",
+        name,
+        if force == Force::Yes {
+            args
+        } else {
+            &args[..2]
+        },
+    );
 }
 
 /// The reason as text. It goes into the document that SM.GET writes, so it has to be.

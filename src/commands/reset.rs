@@ -1,6 +1,6 @@
 //! `SM.RESET key`
 
-use redis_state_core::Dialect;
+use redis_state_core::Rules;
 
 use crate::commands::{Command, dialect_for, missing};
 use crate::errors::CommandError;
@@ -20,13 +20,16 @@ impl Command for Reset {
             return missing(context);
         };
         let initial = machine.definition().initial();
-        let keeps_reason = dialect_for(context) == Dialect::Edge && !machine.reason().is_empty();
-        if machine.state() != initial || (!machine.reason().is_empty() && !keeps_reason) {
+        let keeps_reason = dialect_for(context) == Rules::Legacy && !machine.reason().is_empty();
+        if machine.current() != initial || (!machine.reason().is_empty() && !keeps_reason) {
             machine.enter(initial, (!keeps_reason).then_some(""));
             if keeps_reason {
                 // Repeated elsewhere by the documented rules, a reset would clear the reason.
-                let args: &[&[u8]] =
-                    &[machine.state_bytes(), machine.reason().as_bytes(), b"FORCE"];
+                let args: &[&[u8]] = &[
+                    machine.current_name_bytes(),
+                    machine.reason().as_bytes(),
+                    b"FORCE",
+                ];
                 context.replicate(c"SM.MUTATE", name, args);
             } else {
                 context.replicate_verbatim();

@@ -1,6 +1,6 @@
 //! `SM.SET key json [current]`
 
-use redis_state_core::{Dialect, Limits, Read};
+use redis_state_core::{Limits, Parsed, Rules, parse_machine};
 
 use crate::commands::{Command, dialect_for};
 use crate::config;
@@ -29,7 +29,7 @@ impl Command for Set {
             &stats::DOCUMENTS_PARSED
         });
         // Another server must read the document as this one did, whatever its configuration.
-        let rewritten = (!read.documented).then(|| read.machine.to_json(Dialect::Documented));
+        let rewritten = (!read.documented).then(|| read.machine.render(Rules::Documented));
         key.put(read.machine);
         match rewritten {
             None => context.replicate_verbatim(),
@@ -43,13 +43,13 @@ impl Command for Set {
     }
 }
 
-fn read(context: Context<'_>, json: &[u8], current: Option<&[u8]>) -> Result<Read, CommandError> {
+fn read(context: Context<'_>, json: &[u8], current: Option<&[u8]>) -> Result<Parsed, CommandError> {
     let dialect = dialect_for(context);
-    let read = INTERNER.read(json, current, dialect, &config::limits());
+    let read = parse_machine(&INTERNER, json, current, dialect, &config::limits());
     let read = match read {
         // A local limit must not refuse what the primary did.
         Err(why) if why.limit().is_some() && context.obeys() => {
-            INTERNER.read(json, current, dialect, &Limits::NONE)
+            parse_machine(&INTERNER, json, current, dialect, &Limits::NONE)
         }
         read => read,
     };

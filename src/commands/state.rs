@@ -22,7 +22,7 @@ impl Command for State {
             Some(machine) if wants_list => reply_list(context, machine),
             Some(machine) => {
                 context.reply_array(1);
-                context.reply_bytes(machine.state_bytes());
+                context.reply_bytes(machine.current_name_bytes());
             }
         }
         Ok(())
@@ -31,8 +31,8 @@ impl Command for State {
 
 fn reply_list(context: Context<'_>, machine: &Machine) {
     let definition = machine.definition();
-    context.reply_array(definition.keys());
-    for state in definition.key_states() {
+    context.reply_array(definition.row_count());
+    for state in definition.row_states() {
         context.reply_bytes(definition.name_bytes(state));
     }
 }

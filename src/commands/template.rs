@@ -1,6 +1,6 @@
 //! `SM.TEMPLATE`
 
-use redis_state_core::Dialect;
+use redis_state_core::Rules;
 
 use crate::commands::Command;
 use crate::config;
@@ -15,8 +15,8 @@ impl Command for Template {
 
     fn run(context: Context<'_>, _args: Args<'_>) -> Result<(), CommandError> {
         context.reply_bytes(match config::dialect() {
-            Dialect::Documented => br#"{"current":"","map":{},"initial":""}"#,
-            Dialect::Edge => br#"{"current":"","map":{},"initial":"","reason":""}"#,
+            Rules::Documented | Rules::Replayed => br#"{"current":"","map":{},"initial":""}"#,
+            Rules::Legacy => br#"{"current":"","map":{},"initial":"","reason":""}"#,
         });
         Ok(())
     }

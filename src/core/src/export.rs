@@ -1,11 +1,11 @@
 //! A machine as the text of a diagram.
 //!
-//! States are written as `s0`, `s1`, … and named by a label, so that no name can be taken for
-//! syntax: a label is all that has to be escaped.
+//! States are written as `s0`, `s1`, … and named by a label. So no name can be taken for syntax, and
+//! only labels have to be escaped.
 
 use std::fmt::Write as _;
 
-use crate::archive::StateId;
+use crate::definition::StateId;
 use crate::machine::Machine;
 
 /// The languages in which a diagram can be written.
@@ -18,8 +18,8 @@ pub enum Diagram {
 }
 
 impl Diagram {
-    /// The text of a machine's diagram: the current state is highlighted, terminal states are
-    /// marked, every transition is there once, in document order.
+    /// Writes a machine's diagram. The current state is highlighted, terminal states are marked,
+    /// every transition is drawn once, in document order.
     pub fn draw(self, machine: &Machine) -> String {
         match self {
             Self::Mermaid => mermaid(machine),
@@ -51,7 +51,7 @@ fn mermaid(machine: &Machine) -> String {
     out.push_str("    classDef current fill:#fc3,stroke:#333,stroke-width:2px\n");
     line(
         &mut out,
-        format_args!("    class s{} current", machine.state()),
+        format_args!("    class s{} current", machine.current()),
     );
     out
 }
@@ -67,7 +67,7 @@ fn dot(machine: &Machine) -> String {
         } else {
             ""
         };
-        let current = if state == machine.state() {
+        let current = if state == machine.current() {
             ", style=\"rounded,filled\", fillcolor=\"#ffcc33\""
         } else {
             ""
@@ -88,10 +88,11 @@ fn dot(machine: &Machine) -> String {
     out
 }
 
+/// Returns every transition once, in document order.
 fn transitions(machine: &Machine) -> impl Iterator<Item = (StateId, StateId)> + '_ {
     let definition = machine.definition();
     let row = |from| definition.next(from).map(move |to| (from, to));
-    definition.key_states().flat_map(row)
+    definition.row_states().flat_map(row)
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -99,14 +100,15 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
 }
 
-/// How many characters of a name a label has: Graphviz takes 16,384 bytes, an escape up to five for
-/// a character.
-const SHOWN: usize = 1000;
+/// How many characters of a name a label shows. Graphviz takes labels of 16,384 bytes, and an escape
+/// has up to five for a character.
+const MAX_SHOWN_CHARS: usize = 1000;
 
 /// Shown for the state without a name.
 const NAMELESS: &str = "(empty)";
 
-/// Everything that Mermaid could read as anything but text is written as an entity by number.
+/// Writes a name as a Mermaid label: characters that Mermaid could read as syntax become entities by
+/// number.
 fn mermaid_label(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut chars = shown(name).peekable();
@@ -123,8 +125,9 @@ fn mermaid_label(name: &str) -> String {
     out
 }
 
-/// Whether Mermaid reads a character as itself. Labels are Markdown, in which `_a_` and `1. a` are
-/// more than text, but nothing within a word is.
+/// Returns whether Mermaid reads a character as itself. Labels are Markdown, in which `_a_` and
+/// `1. a` are more than text; within a word these characters are text. `joins` says that the
+/// character stands within a word.
 fn is_mermaid_text(c: char, joins: bool) -> bool {
     match c {
         ' ' => true,
@@ -134,14 +137,15 @@ fn is_mermaid_text(c: char, joins: bool) -> bool {
     }
 }
 
-/// Mermaid reads a line with `direction LR` as that statement, wherever in the line it stands.
+/// Returns whether a space would follow the word `direction`: Mermaid reads `direction LR` as a
+/// statement, wherever in a line it stands.
 fn ends_direction(label: &str, c: char) -> bool {
     const WORD: &[u8] = b"direction";
     let start = label.len().saturating_sub(WORD.len());
     c == ' ' && label.as_bytes()[start..].eq_ignore_ascii_case(WORD)
 }
 
-/// Graphviz reads backslashes, quotes and HTML entities in a quoted label.
+/// Writes a name as a Graphviz label: backslashes, quotes and HTML entities have a meaning there.
 fn dot_label(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for c in shown(name) {
@@ -154,13 +158,14 @@ fn dot_label(name: &str) -> String {
     out
 }
 
+/// Returns the characters of a name as a label shows them, cut if there are too many.
 fn shown(name: &str) -> impl Iterator<Item = char> + '_ {
     let name = if name.is_empty() { NAMELESS } else { name };
-    let rest = name.chars().nth(SHOWN).map(|_| '…');
-    name.chars().take(SHOWN).map(visible).chain(rest)
+    let rest = name.chars().nth(MAX_SHOWN_CHARS).map(|_| '…');
+    name.chars().take(MAX_SHOWN_CHARS).map(visible).chain(rest)
 }
 
-/// Control characters by their pictures: neither language can hold them all.
+/// Replaces control characters by their pictures: neither language can hold them all.
 fn visible(c: char) -> char {
     match u32::from(c) {
         code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(c),
@@ -173,16 +178,11 @@ fn visible(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dialect, Interner, Limits};
-
-    fn machine(json: &str) -> Machine {
-        let read = Interner::new().read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
-        read.unwrap().machine
-    }
+    use crate::read::machine_of;
 
     #[test]
     fn mermaid_marks_initial_current_and_terminal_states() {
-        let order = machine(r#"{"map":{"new":["paid","paid"]},"initial":"new"}"#);
+        let order = machine_of(r#"{"map":{"new":["paid","paid"]},"initial":"new"}"#);
         let expected = "stateDiagram-v2\n    state \"new\" as s0\n    state \"paid\" as s1\n    \
             [*] --> s0\n    s0 --> s1\n    s1 --> [*]\n    \
             classDef current fill:#fc3,stroke:#333,stroke-width:2px\n    class s0 current\n";
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn dot_marks_initial_current_and_terminal_states() {
-        let order = machine(r#"{"map":{"new":["paid"]},"initial":"new"}"#);
+        let order = machine_of(r#"{"map":{"new":["paid"]},"initial":"new"}"#);
         let dot = Diagram::Dot.draw(&order);
         assert!(
             dot.contains("s0 [label=\"new\", style=\"rounded,filled\", fillcolor=\"#ffcc33\"];")

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 
 use ahash::RandomState;
 
-/// Randomly keyed, so that nobody can prepare names that collide; therefore never stored.
+/// Randomly keyed, so that nobody can prepare names that collide. For the same reason a hash is
+/// never stored: the next process has other keys.
 static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// The hash of a byte string.
+/// Returns the hash of a byte string.
 #[inline(always)]
 pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
     // Not `hash_one`, which hashes the length beside the bytes: this hasher mixes it in anyway.
@@ -17,8 +18,8 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The hash of a transition.
+/// Returns the hash of a transition.
 #[inline]
-pub(crate) fn of_edge(from: u32, to: u32) -> u64 {
+pub(crate) fn of_transition(from: u32, to: u32) -> u64 {
     STATE.hash_one((u64::from(from) << 32) | u64::from(to))
 }

@@ -1,47 +1,64 @@
 //! Finite state machines as data, without a server.
 //!
 //! A [`Definition`] is what many machines share: state names, transitions, the initial state. It
-//! lives as an [archive], the same bytes in memory and on disk, and is interned by
-//! an [`Interner`], so that equal definitions are one object. A [`Machine`] is the value of one
-//! key: a definition, the current state and the reason of the last move.
+//! lives as an archive, the same bytes in memory and on disk, and is interned by an [`Interner`], so
+//! that equal definitions are one object ([`Interned`]). A [`Machine`] is the value of one key: a
+//! definition, the current state and the reason of the last move.
 //!
 //! ```
-//! use redis_state_core::{Dialect, Interner, Limits};
+//! use redis_state_core::{Force, Interner, Limits, Rules, parse_machine};
 //!
 //! let interner = Interner::new();
 //! let json = br#"{"map":{"new":["paid"],"paid":["shipped"]},"initial":"new"}"#;
-//! let mut order = interner.read(json, None, Dialect::Documented, &Limits::NONE)?.machine;
+//! let mut order = parse_machine(&interner, json, None, Rules::Documented, &Limits::NONE)?.machine;
 //!
-//! assert_eq!(order.state_name(), "new");
-//! assert!(order.target(b"shipped", false, Dialect::Documented).is_none());
-//! let paid = order.target(b"paid", false, Dialect::Documented).unwrap();
+//! assert_eq!(order.current_name(), "new");
+//! assert!(order.resolve_move(b"shipped", Force::No, Rules::Documented).is_none());
+//! let paid = order.resolve_move(b"paid", Force::No, Rules::Documented).unwrap();
 //! order.enter(paid, Some("card"));
-//! assert_eq!(order.state_name(), "paid");
+//! assert_eq!(order.current_name(), "paid");
 //! # Ok::<(), redis_state_core::DocumentError>(())
 //! ```
+//!
+//! The modules, from the bottom up; each imports only from those before it:
+//!
+//! 1. `escape`, `hash`, `probe`, `limits`, `rules`: functions and small types.
+//! 2. `definition`: the archive and the tables that answer from it.
+//! 3. `document`: JSON to the parts of a definition, and back.
+//! 4. `interner`: who shares a definition, and what is cached beside it.
+//! 5. `machine`: the value of one key.
+//! 6. `record`: a machine as stored. `read`: a document to a machine.
+//! 7. `lint`, `export`: what is looked at by people.
 
-pub mod archive;
+#![deny(unsafe_code)]
+#![warn(
+    unreachable_pub,
+    clippy::missing_errors_doc,
+    clippy::needless_pass_by_ref_mut,
+    clippy::redundant_clone
+)]
+
 mod definition;
-mod dialect;
 mod document;
-mod error;
+mod escape;
 mod export;
 mod hash;
 mod interner;
-mod json;
 mod limits;
 mod lint;
 mod machine;
 mod probe;
+mod read;
 mod record;
+mod rules;
 
-pub use archive::{ArchiveError, MAX_DOCUMENT_BYTES, MAX_STATES, StateId};
-pub use definition::Definition;
-pub use dialect::Dialect;
-pub use error::{DocumentError, Limit};
+pub use definition::{ArchiveError, Definition, StateId};
+pub use document::DocumentError;
 pub use export::Diagram;
-pub use interner::{Interner, InternerStats, Read};
-pub use limits::{Limits, MAX_REASON_BYTES};
+pub use interner::{Interned, Interner, InternerStats};
+pub use limits::{Limit, LimitKind, Limits, MAX_DOCUMENT_BYTES, MAX_REASON_BYTES, MAX_STATES};
 pub use lint::{Finding, Severity};
-pub use machine::{Extras, Machine};
-pub use record::{FileReader, FileWriter, RecordError};
+pub use machine::{Extras, Force, Machine, Recreate};
+pub use read::{Parsed, parse_legacy, parse_machine};
+pub use record::{RecordError, RecordReader, RecordWriter};
+pub use rules::Rules;

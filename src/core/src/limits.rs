@@ -1,6 +1,16 @@
-//! How large a new document may be.
+//! How large a new document may be: the format's bounds, and those that an operator sets.
 
-use crate::error::Limit;
+use std::fmt;
+
+/// Most states that a definition can have, whatever the limits say.
+pub const MAX_STATES: usize = 1 << 24;
+
+/// Longest document that a definition may stand for, in bytes, whatever the limits say.
+///
+/// An archive holds each name once, its document every time. Without a bound, an archive of a
+/// kilobyte from a forger could have a document of gigabytes, and a parser needs about fifteen times
+/// the document's length.
+pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 
 /// Longest reason, in bytes, whatever the limits say: written as JSON it is still a string that the
 /// server and the parser take.
@@ -29,7 +39,7 @@ impl Limits {
         reason_bytes: MAX_REASON_BYTES,
     };
 
-    /// What a server starts with.
+    /// The bounds that a server starts with.
     pub const DEFAULT: Self = Self {
         document_bytes: 16 << 20,
         states: 100_000,
@@ -37,41 +47,98 @@ impl Limits {
         reason_bytes: 64 << 10,
     };
 
-    /// Whether a reason of so many bytes is short enough.
+    /// Checks the length of a reason, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// The limit, if the reason is longer than [`reason_bytes`](Self::reason_bytes).
     pub fn allow_reason(&self, bytes: usize) -> Result<(), Limit> {
-        Limit::check(
-            "reason",
-            "bytes",
-            bytes,
-            self.reason_bytes,
-            "max-reason-bytes",
-        )
+        Limit::check(LimitKind::ReasonBytes, bytes, self.reason_bytes)
     }
 
-    /// Whether a document of so many bytes is short enough.
+    /// Checks the length of a document, in bytes.
     pub(crate) fn allow_document(&self, bytes: usize) -> Result<(), Limit> {
-        Limit::check(
-            "document",
-            "bytes",
-            bytes,
-            self.document_bytes,
-            "max-document-bytes",
-        )
+        Limit::check(LimitKind::DocumentBytes, bytes, self.document_bytes)
     }
 
-    /// Whether a definition has few enough transitions.
+    /// Checks the number of transitions of a definition.
     pub(crate) fn allow_transitions(&self, count: usize) -> Result<(), Limit> {
-        Limit::check(
-            "map",
-            "transitions",
-            count,
-            self.transitions,
-            "max-transitions",
-        )
+        Limit::check(LimitKind::Transitions, count, self.transitions)
     }
 
-    /// Whether a definition has few enough states.
+    /// Checks the number of states of a definition.
     pub(crate) fn allow_states(&self, count: usize) -> Result<(), Limit> {
-        Limit::check("map", "states", count, self.states, "max-states")
+        Limit::check(LimitKind::States, count, self.states)
     }
 }
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKind {
+    /// The bytes of a document.
+    DocumentBytes,
+    /// The states of a definition.
+    States,
+    /// The transitions of a definition.
+    Transitions,
+    /// The bytes of a reason.
+    ReasonBytes,
+}
+
+impl LimitKind {
+    /// Returns what is too large, and the unit in which it is counted.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::DocumentBytes => ("document", "bytes"),
+            Self::States => ("map", "states"),
+            Self::Transitions => ("map", "transitions"),
+            Self::ReasonBytes => ("reason", "bytes"),
+        }
+    }
+}
+
+/// A limit that a new document or reason exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    kind: LimitKind,
+    found: usize,
+    allowed: usize,
+}
+
+impl Limit {
+    fn check(kind: LimitKind, found: usize, allowed: usize) -> Result<(), Self> {
+        if found <= allowed {
+            return Ok(());
+        }
+        Err(Self {
+            kind,
+            found,
+            allowed,
+        })
+    }
+
+    /// Returns what the limit counts.
+    pub fn kind(&self) -> LimitKind {
+        self.kind
+    }
+
+    /// Returns how many there are.
+    pub fn found(&self) -> usize {
+        self.found
+    }
+
+    /// Returns how many there may be.
+    pub fn allowed(&self) -> usize {
+        self.allowed
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, unit) = self.kind.words();
+        let Self { found, allowed, .. } = self;
+        write!(f, "{what} has {found} {unit}, over the limit of {allowed}")
+    }
+}
+
+impl std::error::Error for Limit {}

@@ -1,7 +1,6 @@
-//! What looks wrong with a machine. Linear in the machine.
+//! What looks wrong with a machine.
 
-use crate::archive::StateId;
-use crate::definition::Definition;
+use crate::definition::{Definition, StateId};
 use crate::machine::Machine;
 
 /// How bad a finding is.
@@ -16,7 +15,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The severity as a reply names it.
+    /// Returns the severity as a reply names it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -40,23 +39,26 @@ pub struct Finding {
 }
 
 impl Machine {
-    /// What looks wrong, by code and then by state; nothing for a sound machine.
+    /// Returns what looks wrong, by code and then by state; nothing for a sound machine. Linear in
+    /// the definition.
     pub fn lint(&self) -> Vec<Finding> {
         let definition = self.definition();
         let mut findings = Vec::new();
-        entries(self, &mut findings);
+        // Found once, because the search is linear in the map.
+        let unlisted = definition.unlisted_state();
+        entries(self, unlisted, &mut findings);
         let reached = reachable(definition);
-        unreachable_states(self, &reached, &mut findings);
+        unreachable_states(definition, unlisted, &reached, &mut findings);
         no_way_out(definition, &reached, &mut findings);
         repeated_targets(definition, &mut findings);
         findings
     }
 }
 
-/// Whether the initial and the current state are somewhere in the map.
-fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
+/// Looks whether the initial and the current state are somewhere in the map.
+fn entries(machine: &Machine, unlisted: Option<StateId>, findings: &mut Vec<Finding>) {
     let definition = machine.definition();
-    if !definition.is_key(definition.initial()) {
+    if !definition.has_row(definition.initial()) {
         findings.push(Finding {
             severity: Severity::Error,
             code: "initial-without-entry",
@@ -65,23 +67,34 @@ fn entries(machine: &Machine, findings: &mut Vec<Finding>) {
         });
     }
     // A terminal state has no entry either, but something leads there.
-    if definition.foreign() == Some(machine.state()) {
+    if unlisted == Some(machine.current()) {
         findings.push(Finding {
             severity: Severity::Error,
             code: "current-without-entry",
-            state: machine.state(),
+            state: machine.current(),
             message: "the current state is nowhere in the map, only RESET or FORCE leads out",
+        });
+    }
+    if let Some(state) = unlisted {
+        findings.push(Finding {
+            severity: Severity::Warning,
+            code: "state-leftover",
+            state,
+            message: "the state is nowhere in the map, it is left over from a document that named it as the current one",
         });
     }
 }
 
-fn unreachable_states(machine: &Machine, reached: &[bool], findings: &mut Vec<Finding>) {
-    let definition = machine.definition();
-    // Looked for once: it takes as long as the map is.
-    let foreign = definition.foreign();
+/// Looks for states to which no path leads.
+fn unreachable_states(
+    definition: &Definition,
+    unlisted: Option<StateId>,
+    reached: &[bool],
+    findings: &mut Vec<Finding>,
+) {
     let states = definition
         .state_ids()
-        .filter(|&state| foreign != Some(state));
+        .filter(|&state| unlisted != Some(state));
     findings.extend(
         states
             .filter(|&state| !reached[state as usize])
@@ -94,7 +107,8 @@ fn unreachable_states(machine: &Machine, reached: &[bool], findings: &mut Vec<Fi
     );
 }
 
-/// States from which nothing leads to an end, where the machine has ends.
+/// Looks for states from which no path leads to a terminal state, if a path from the initial state
+/// leads to any.
 fn no_way_out(definition: &Definition, reached: &[bool], findings: &mut Vec<Finding>) {
     let ends: Vec<_> = definition
         .state_ids()
@@ -103,7 +117,10 @@ fn no_way_out(definition: &Definition, reached: &[bool], findings: &mut Vec<Find
     if ends.is_empty() {
         return;
     }
-    let leads_out = closure(definition.states(), &ends, &Reversed::of(definition));
+    let reversed = Reversed::of(definition);
+    let leads_out = closure(definition.state_count(), &ends, |state| {
+        reversed.predecessors(state)
+    });
     let stuck = definition
         .state_ids()
         .filter(|&state| reached[state as usize] && !leads_out[state as usize]);
@@ -115,8 +132,9 @@ fn no_way_out(definition: &Definition, reached: &[bool], findings: &mut Vec<Find
     }));
 }
 
+/// Looks for rows that list a target more than once.
 fn repeated_targets(definition: &Definition, findings: &mut Vec<Finding>) {
-    for state in definition.key_states() {
+    for state in definition.row_states() {
         if definition.next(state).count() < definition.targets(state).len() {
             findings.push(Finding {
                 severity: Severity::Info,
@@ -128,65 +146,60 @@ fn repeated_targets(definition: &Definition, findings: &mut Vec<Finding>) {
     }
 }
 
-/// For each state, whether a path leads there from the initial state.
+/// Returns for each state whether a path leads there from the initial state.
 fn reachable(definition: &Definition) -> Vec<bool> {
-    closure(definition.states(), &[definition.initial()], definition)
-}
-
-/// A graph that can be walked.
-trait Graph {
-    fn neighbours(&self, state: StateId) -> impl Iterator<Item = StateId>;
-}
-
-impl Graph for Definition {
-    fn neighbours(&self, state: StateId) -> impl Iterator<Item = StateId> {
-        self.targets(state)
-    }
+    closure(definition.state_count(), &[definition.initial()], |state| {
+        definition.targets(state)
+    })
 }
 
 /// A definition's transitions backwards: for each state those that lead to it, one run after the
 /// other.
 struct Reversed {
+    /// For each state, where its run ends in `predecessors`.
     ends: Vec<usize>,
-    sources: Vec<StateId>,
+    predecessors: Vec<StateId>,
 }
 
 impl Reversed {
+    /// Sorts the transitions by target, in time linear in the definition.
     fn of(definition: &Definition) -> Self {
-        let edges = || {
+        let transitions = || {
             let row = |from| definition.targets(from).map(move |to| (from, to as usize));
-            definition.key_states().flat_map(row)
+            definition.row_states().flat_map(row)
         };
         // Each run's length, then its start, then, as it is filled, its end.
-        let mut ends = vec![0; definition.states() + 1];
-        edges().for_each(|(_, to)| ends[to + 1] += 1);
+        let mut ends = vec![0; definition.state_count() + 1];
+        transitions().for_each(|(_, to)| ends[to + 1] += 1);
         for at in 1..ends.len() {
             ends[at] += ends[at - 1];
         }
-        let mut sources = vec![0; definition.transitions()];
-        for (from, to) in edges() {
-            sources[ends[to]] = from;
+        let mut predecessors = vec![0; definition.transition_count()];
+        for (from, to) in transitions() {
+            predecessors[ends[to]] = from;
             ends[to] += 1;
         }
-        Self { ends, sources }
+        Self { ends, predecessors }
     }
-}
 
-impl Graph for Reversed {
-    fn neighbours(&self, state: StateId) -> impl Iterator<Item = StateId> {
+    fn predecessors(&self, state: StateId) -> impl Iterator<Item = StateId> {
         let state = state as usize;
         let start = state.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.sources[start..self.ends[state]].iter().copied()
+        self.predecessors[start..self.ends[state]].iter().copied()
     }
 }
 
-/// For each state, whether a path leads there from one of `from`.
-fn closure(states: usize, from: &[StateId], graph: &impl Graph) -> Vec<bool> {
+/// Returns for each of `states` states whether `neighbours` leads there from one of `from`.
+fn closure<I: Iterator<Item = StateId>>(
+    states: usize,
+    from: &[StateId],
+    neighbours: impl Fn(StateId) -> I,
+) -> Vec<bool> {
     let mut seen = vec![false; states];
     let mut queue = from.to_vec();
     from.iter().for_each(|&state| seen[state as usize] = true);
     while let Some(state) = queue.pop() {
-        for next in graph.neighbours(state) {
+        for next in neighbours(state) {
             if !std::mem::replace(&mut seen[next as usize], true) {
                 queue.push(next);
             }
@@ -197,11 +210,11 @@ fn closure(states: usize, from: &[StateId], graph: &impl Graph) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Dialect, Interner, Limits};
+    use super::Severity;
+    use crate::read::machine_of;
 
     fn lint(json: &str) -> Vec<(&'static str, String)> {
-        let read = Interner::new().read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
-        let machine = read.unwrap().machine;
+        let machine = machine_of(json);
         let findings = machine.lint().into_iter();
         findings
             .map(|f| (f.code, machine.definition().name(f.state).to_owned()))
@@ -232,7 +245,10 @@ mod tests {
         );
         assert_eq!(
             lint(r#"{"current":"y","map":{"a":["a"]},"initial":"a"}"#),
-            [found("current-without-entry", "y")]
+            [
+                found("current-without-entry", "y"),
+                found("state-leftover", "y")
+            ]
         );
         assert_eq!(
             lint(r#"{"map":{"a":["b","end"],"b":["c"],"c":["b"]},"initial":"a"}"#),
@@ -242,5 +258,16 @@ mod tests {
             lint(r#"{"map":{"a":["a","b","a"]},"initial":"a"}"#),
             [found("repeated-target", "a")]
         );
+    }
+
+    #[test]
+    fn a_leftover_state_is_found_wherever_the_machine_is() {
+        let mut machine = machine_of(r#"{"current":"y","map":{"a":["b"]},"initial":"a"}"#);
+        machine.enter(machine.definition().initial(), None);
+        let findings = machine.lint();
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].code, "state-leftover");
+        assert_eq!(findings[0].severity, Severity::Warning);
+        assert_eq!(machine.definition().name(findings[0].state), "y");
     }
 }

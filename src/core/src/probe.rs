@@ -1,9 +1,9 @@
 //! An open-addressing table of `u32` values that keeps neither keys nor hashes.
 //!
 //! The caller hashes and compares; the table only says where to look. At a fixed load of two
-//! thirds it costs six bytes a value whatever the count, where a general hash table that grows by
-//! powers of two costs 5.7 to 11.4: the difference decides whether a definition stays within four
-//! times its JSON (see `docs/benchmarks.md`).
+//! thirds it costs six bytes a value whatever the count. A general hash table that grows by powers
+//! of two costs 5.7 to 11.4, and the difference decides whether a definition stays within four
+//! times the size of its document (see `docs/benchmarks.md`).
 
 /// Marks a slot that holds nothing.
 const EMPTY: u32 = u32::MAX;
@@ -16,20 +16,30 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// A table with room for `values` values (none of them `u32::MAX`).
-    pub(crate) fn with_room_for(values: usize) -> Self {
+    /// Makes an empty table with room for `room` values (none of them `u32::MAX`).
+    pub(crate) fn with_room_for(room: usize) -> Self {
         // One slot always stays empty, so that every search ends.
-        let slots = values + values / 2 + 1;
+        let slots = room + room / 2 + 1;
         Self {
             slots: vec![EMPTY; slots].into_boxed_slice(),
-            room: values,
+            room,
         }
     }
 
-    /// The value that `is_match` accepts among those whose hash leads here.
+    /// Makes a table with room for `room` values and puts in the numbers from 0 on, each under its
+    /// hash. The caller knows that they differ.
+    pub(crate) fn of_distinct(hashes: impl Iterator<Item = u64>, room: usize) -> Self {
+        let mut probe = Self::with_room_for(room);
+        for (value, hash) in (0..).zip(hashes) {
+            probe.insert(hash, value, |_| false);
+        }
+        probe
+    }
+
+    /// Returns the value that `is_match` accepts among those whose hash leads here.
     #[inline]
     pub(crate) fn find(&self, hash: u64, is_match: impl Fn(u32) -> bool) -> Option<u32> {
-        let mut slot = self.home(hash);
+        let mut slot = self.first_slot(hash);
         loop {
             let value = *self.slots.get(slot)?;
             if value == EMPTY {
@@ -38,11 +48,11 @@ impl Probe {
             if is_match(value) {
                 return Some(value);
             }
-            slot = self.after(slot);
+            slot = self.next_slot(slot);
         }
     }
 
-    /// Puts `value` in, unless an equal one is there: then that one is returned.
+    /// Puts `value` in, unless `is_match` accepts one that is in already: then returns that one.
     #[inline]
     pub(crate) fn insert(
         &mut self,
@@ -50,42 +60,27 @@ impl Probe {
         value: u32,
         is_match: impl Fn(u32) -> bool,
     ) -> Option<u32> {
-        let mut slot = self.home(hash);
+        let mut slot = self.first_slot(hash);
         loop {
-            let there = self.slots.get_mut(slot)?;
-            if *there == EMPTY {
-                *there = value;
+            let found = self.slots.get_mut(slot)?;
+            if *found == EMPTY {
+                *found = value;
                 return None;
             }
-            if is_match(*there) {
-                return Some(*there);
+            if is_match(*found) {
+                return Some(*found);
             }
-            slot = self.after(slot);
+            slot = self.next_slot(slot);
         }
     }
 
-    /// How many values there is room for.
+    /// Returns how many values the table has room for.
     #[inline]
     pub(crate) fn room(&self) -> usize {
         self.room
     }
 
-    /// A table with room for `room` values, with those that have the given hashes, by position.
-    pub(crate) fn of_distinct(hashes: impl Iterator<Item = u64>, room: usize) -> Self {
-        let mut probe = Self::with_room_for(room);
-        for (value, hash) in (0..).zip(hashes) {
-            probe.insert_distinct(hash, value);
-        }
-        probe
-    }
-
-    /// Puts `value` in without a look for an equal one.
-    #[inline]
-    fn insert_distinct(&mut self, hash: u64, value: u32) {
-        self.insert(hash, value, |_| false);
-    }
-
-    /// The heap block behind the table, for memory accounting.
+    /// Returns the heap block behind the table, for memory accounting.
     pub(crate) fn block(&self) -> &[u32] {
         &self.slots
     }
@@ -93,7 +88,7 @@ impl Probe {
     /// Maps a hash to a slot by its high bits: a multiplication instead of a division, and no
     /// power of two needed.
     #[inline]
-    fn home(&self, hash: u64) -> usize {
+    fn first_slot(&self, hash: u64) -> usize {
         let scaled = (u128::from(hash) * self.slots.len() as u128) >> 64;
         #[expect(clippy::cast_possible_truncation, reason = "below the number of slots")]
         let slot = scaled as usize;
@@ -101,7 +96,7 @@ impl Probe {
     }
 
     #[inline]
-    fn after(&self, slot: usize) -> usize {
+    fn next_slot(&self, slot: usize) -> usize {
         let next = slot + 1;
         if next == self.slots.len() { 0 } else { next }
     }

@@ -1,13 +1,13 @@
-//! JSON as it stands, repeated keys included, read by `serde_json`.
+//! A JSON value that keeps repeated keys, read by `serde_json`.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// The nesting up to which the crate promises to read a document.
+/// The nesting up to which the core reads a document.
 pub const MAX_DEPTH: usize = 16;
 
-/// A JSON value. What kind of scalar it is doesn't matter unless it is a string.
+/// A JSON value. Of scalars only strings are told apart.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {
     Object(Vec<(String, Json)>),

@@ -8,11 +8,14 @@ mod json;
 
 use std::collections::{HashMap, HashSet};
 
-use redis_state_core::{Dialect, Machine};
+use redis_state_core::{Force, Machine, Rules};
 
 use self::json::Json;
 
-/// A machine as one would write it without a thought for speed.
+/// Every set of rules.
+pub const ALL_RULES: [Rules; 3] = [Rules::Documented, Rules::Replayed, Rules::Legacy];
+
+/// A machine as one writes it without a thought for speed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     /// The map's keys in document order.
@@ -30,7 +33,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A machine from its rows. An empty `current` means `initial`. No key may be there twice.
+    /// Makes a machine from its rows. An empty `current` means `initial`. No key may come twice.
     pub fn new(
         rows: Vec<(String, Vec<String>)>,
         initial: &str,
@@ -53,14 +56,15 @@ impl Model {
         }
     }
 
-    /// What SM.CREATE makes.
+    /// Makes the machine whose only state has the empty name, as SM.CREATE does.
     pub fn blank() -> Self {
         Self::new(Vec::new(), "", "", "")
     }
 
-    /// The machine of a document, if the document is one. `argument`, if given and not empty, wins
-    /// over the document's current state.
-    pub fn read(text: &[u8], argument: Option<&[u8]>, dialect: Dialect) -> Option<Self> {
+    /// Reads the machine of a document, if the document is one. `argument`, if given and not empty,
+    /// wins over the document's current state. By the documented rules a current state is a key, a
+    /// target or the initial state.
+    pub fn read(text: &[u8], argument: Option<&[u8]>, rules: Rules) -> Option<Self> {
         let argument = std::str::from_utf8(argument.unwrap_or_default()).ok()?;
         let document = Json::read(text)?;
         if document.depth() > json::MAX_DEPTH {
@@ -75,36 +79,46 @@ impl Model {
                 "initial" => put(&mut initial, value.into_string()?)?,
                 "reason" => put(&mut reason, value.into_string()?)?,
                 "map" => put(&mut map, rows(value)?)?,
-                _ if dialect == Dialect::Edge => {}
+                _ if rules == Rules::Legacy => {}
                 _ => return None,
             }
         }
         let own = current.unwrap_or_default();
         let current = if argument.is_empty() { &own } else { argument };
         let reason = reason.unwrap_or_default();
-        Some(Self::new(map?, &initial?, current, &reason))
+        let (map, initial) = (map?, initial?);
+        let blank = Self::new(map.clone(), &initial, "", "");
+        let is_listed = current.is_empty() || blank.states.iter().any(|name| name == current);
+        if rules == Rules::Documented && !is_listed {
+            return None;
+        }
+        Some(Self::new(map, &initial, current, &reason))
     }
 
-    /// Whether the machine may move there now.
-    pub fn may_move(&self, to: &[u8], force: bool, dialect: Dialect) -> bool {
-        let known = match dialect {
-            Dialect::Documented => self.states.iter().any(|name| name.as_bytes() == to),
-            Dialect::Edge => self.keys.iter().any(|name| name.as_bytes() == to),
+    /// Returns whether the machine may move there now.
+    pub fn may_move(&self, to: &[u8], force: Force, rules: Rules) -> bool {
+        let known = match rules {
+            Rules::Documented | Rules::Replayed => {
+                self.states.iter().any(|name| name.as_bytes() == to)
+            }
+            Rules::Legacy => self.keys.iter().any(|name| name.as_bytes() == to),
         };
         let row = self.map.get(&self.current);
-        known && (force || row.is_some_and(|row| row.iter().any(|name| name.as_bytes() == to)))
+        known
+            && (force == Force::Yes
+                || row.is_some_and(|row| row.iter().any(|name| name.as_bytes() == to)))
     }
 
-    /// The states to which the machine may move now, each once.
-    pub fn next(&self, dialect: Dialect) -> Vec<String> {
+    /// Returns the states to which the machine may move now, each once.
+    pub fn next(&self, rules: Rules) -> Vec<String> {
         let mut seen = HashSet::new();
         let row = self.map.get(&self.current).into_iter().flatten();
-        row.filter(|name| self.may_move(name.as_bytes(), false, dialect) && seen.insert(*name))
+        row.filter(|name| self.may_move(name.as_bytes(), Force::No, rules) && seen.insert(*name))
             .cloned()
             .collect()
     }
 
-    /// Moves without asking. `None` keeps the reason as it is.
+    /// Moves to a state without checks. `None` keeps the reason as it is.
     pub fn enter(&mut self, to: &str, reason: Option<&str>) {
         self.current = to.to_owned();
         if let Some(reason) = reason {
@@ -112,8 +126,8 @@ impl Model {
         }
     }
 
-    /// The normal form, as `serde_json` writes it.
-    pub fn to_json(&self, dialect: Dialect) -> Vec<u8> {
+    /// Writes the document in normal form, with `serde_json`.
+    pub fn render(&self, rules: Rules) -> Vec<u8> {
         let mut map = serde_json::Map::new();
         for key in &self.keys {
             map.insert(key.clone(), self.map[key].clone().into());
@@ -122,33 +136,33 @@ impl Model {
         document.insert("current".into(), self.current.clone().into());
         document.insert("map".into(), map.into());
         document.insert("initial".into(), self.initial.clone().into());
-        if dialect == Dialect::Edge || !self.reason.is_empty() {
+        if rules == Rules::Legacy || !self.reason.is_empty() {
             document.insert("reason".into(), self.reason.clone().into());
         }
         serde_json::Value::from(document).to_string().into_bytes()
     }
 
-    /// Panics unless the machine is this one, in everything that can be asked of it.
+    /// Panics unless the machine gives this one's answer to everything that can be asked of it.
     pub fn assert_is(&self, machine: &Machine) {
         let definition = machine.definition();
-        assert_eq!(machine.state_name(), self.current);
-        assert_eq!(machine.state_bytes(), self.current.as_bytes());
+        assert_eq!(machine.current_name(), self.current);
+        assert_eq!(machine.current_name_bytes(), self.current.as_bytes());
         assert_eq!(machine.reason(), self.reason);
         assert_eq!(definition.name(definition.initial()), self.initial);
-        let ids = 0..u32::try_from(definition.states()).unwrap();
+        let ids = 0..u32::try_from(definition.state_count()).unwrap();
         let names: Vec<&str> = ids.map(|state| definition.name(state)).collect();
         assert_eq!(names, self.states);
-        assert_eq!(definition.keys(), self.keys.len());
+        assert_eq!(definition.row_count(), self.keys.len());
         assert_eq!(names[..self.keys.len()], self.keys);
         let targets: Vec<&str> = definition
-            .targets(machine.state())
+            .targets(machine.current())
             .map(|to| definition.name(to))
             .collect();
         assert_eq!(targets, *self.map.get(&self.current).unwrap_or(&Vec::new()));
         let transitions: usize = self.map.values().map(Vec::len).sum();
-        assert_eq!(definition.transitions(), transitions);
-        for dialect in [Dialect::Documented, Dialect::Edge] {
-            assert_eq!(machine.to_json(dialect), self.to_json(dialect));
+        assert_eq!(definition.transition_count(), transitions);
+        for rules in ALL_RULES {
+            assert_eq!(machine.render(rules), self.render(rules));
         }
     }
 
@@ -156,21 +170,21 @@ impl Model {
     pub fn assert_moves(&self, machine: &Machine) {
         let unknown = ["", "no such state", "a\0"].map(str::to_owned);
         for name in self.states.iter().chain(&unknown) {
-            for force in [false, true] {
-                for dialect in [Dialect::Documented, Dialect::Edge] {
-                    let target = machine.target(name.as_bytes(), force, dialect);
-                    let allowed = self.may_move(name.as_bytes(), force, dialect);
-                    assert_eq!(target.is_some(), allowed, "{name:?} {force} {dialect:?}");
+            for force in [Force::No, Force::Yes] {
+                for rules in ALL_RULES {
+                    let target = machine.resolve_move(name.as_bytes(), force, rules);
+                    let allowed = self.may_move(name.as_bytes(), force, rules);
+                    assert_eq!(target.is_some(), allowed, "{name:?} {force:?} {rules:?}");
                     let entered = target.map(|state| machine.definition().name(state));
                     assert!(entered.is_none_or(|entered| entered == name));
                 }
             }
         }
-        for dialect in [Dialect::Documented, Dialect::Edge] {
+        for rules in ALL_RULES {
             let next = machine
-                .next(dialect)
+                .next(rules)
                 .map(|state| machine.definition().name(state));
-            assert!(next.eq(self.next(dialect)), "{dialect:?}");
+            assert!(next.eq(self.next(rules)), "{rules:?}");
         }
     }
 }
@@ -180,7 +194,7 @@ fn put<T>(field: &mut Option<T>, value: T) -> Option<()> {
     field.replace(value).is_none().then_some(())
 }
 
-/// The rows of a map whose keys differ from each other and lead to lists of names.
+/// Reads the rows of a map. `None` if a key comes twice or a row is not a list of names.
 fn rows(map: Json) -> Option<Vec<(String, Vec<String>)>> {
     let mut seen = HashSet::new();
     let row = |(key, targets): (String, Json)| {

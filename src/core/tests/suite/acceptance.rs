@@ -1,17 +1,24 @@
-//! What is a document and what is not: exactly what `serde_json` says, with a reason and a place.
+//! The core accepts as a document exactly what `serde_json` and the model accept, and says why and
+//! where it refuses one.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use redis_state_core::{Dialect, Interner, Limits};
+use redis_state_core::{Interner, Limits, Rules, parse_machine};
 
 use crate::model::Model;
-use crate::strategies::{dialect, model, spell, spelling};
+use crate::strategies::{model, rules, spell, spelling};
 
 fn error(json: impl AsRef<[u8]>) -> String {
-    let read = Interner::new().read(json.as_ref(), None, Dialect::Documented, &Limits::NONE);
+    let read = parse_machine(
+        &Interner::new(),
+        json.as_ref(),
+        None,
+        Rules::Documented,
+        &Limits::NONE,
+    );
     assert_eq!(
-        Model::read(json.as_ref(), None, Dialect::Documented),
+        Model::read(json.as_ref(), None, Rules::Documented),
         None,
         "{:?}",
         String::from_utf8_lossy(json.as_ref())
@@ -19,10 +26,10 @@ fn error(json: impl AsRef<[u8]>) -> String {
     read.unwrap_err().to_string()
 }
 
-/// Both read the same machine, or neither reads one.
-fn agree(json: &[u8], dialect: Dialect) {
-    let model = Model::read(json, None, dialect);
-    match Interner::new().read(json, None, dialect, &Limits::NONE) {
+/// Checks that core and model read the same machine, or that neither reads one.
+fn agree(json: &[u8], rules: Rules) {
+    let model = Model::read(json, None, rules);
+    match parse_machine(&Interner::new(), json, None, rules, &Limits::NONE) {
         Ok(read) => model.unwrap().assert_is(&read.machine),
         Err(error) => assert_eq!(model, None, "{error}"),
     }
@@ -69,9 +76,9 @@ proptest! {
 
     #[test]
     fn any_tokens_are_a_document_for_both_or_for_neither(
-        tokens in vec(token(), 0..20), dialect in dialect()
+        tokens in vec(token(), 0..20), rules in rules()
     ) {
-        agree(tokens.concat().as_bytes(), dialect);
+        agree(tokens.concat().as_bytes(), rules);
     }
 
     #[test]
@@ -79,7 +86,7 @@ proptest! {
         model in model(),
         spelling in spelling(),
         edits in vec((any::<Index>(), any::<bool>(), token()), 1..4),
-        dialect in dialect(),
+        rules in rules(),
     ) {
         let mut json = spell(&model, spelling);
         for (at, insert, token) in edits {
@@ -87,12 +94,12 @@ proptest! {
             let end = if insert { at } else { (at + token.len()).min(json.len()) };
             json.splice(at..end, token.into_bytes());
         }
-        agree(&json, dialect);
+        agree(&json, rules);
     }
 
     #[test]
     fn any_bytes_are_a_document_for_both_or_for_neither(json in vec(any::<u8>(), 0..60)) {
-        agree(&json, Dialect::Documented);
+        agree(&json, Rules::Documented);
     }
 }
 
@@ -176,7 +183,7 @@ fn repeated_keys_are_named() {
         error(r#"{"map":{"a":[],"b":[],"a":["b"]},"initial":"a"}"#),
         "map.a: key given twice"
     );
-    // However it is spelled.
+    // Escapes make no difference.
     assert_eq!(
         error(r#"{"map":{"a":[],"\u0061":[]},"initial":"a"}"#),
         "map.a: key given twice"
@@ -187,7 +194,7 @@ fn repeated_keys_are_named() {
     );
 }
 
-/// A document with this text in the name at byte 14.
+/// Returns a document that has this text in a name, from byte 14 on.
 fn named(name: impl AsRef<[u8]>) -> Vec<u8> {
     let start: &[u8] = br#"{"map":{"a":[""#;
     let end = br#""]},"initial":"a"}"#;
@@ -205,12 +212,13 @@ fn lone_surrogates_are_refused() {
         error(named(r"\\ud800\ud83d\ude00\ud83d")),
         lone.replace("14", "33")
     );
-    agree(&named(r"\ud83d\ude00 \\ud800"), Dialect::Documented);
+    agree(&named(r"\ud83d\ude00 \\ud800"), Rules::Documented);
 }
 
 #[test]
 fn invalid_utf8_is_refused() {
-    // Cut off, overlong, a surrogate, beyond the last character.
+    // Two that are cut off or wrong, one cut off by another character, one overlong, a surrogate, and
+    // one beyond the last character.
     let invalid: [&[u8]; 6] = [
         b"\xff",
         b"\xc3",
@@ -224,7 +232,13 @@ fn invalid_utf8_is_refused() {
     }
     let interner = Interner::new();
     let json = br#"{"map":{},"initial":"a"}"#;
-    let read = interner.read(json, Some(b"\xff"), Dialect::Documented, &Limits::NONE);
+    let read = parse_machine(
+        &interner,
+        json,
+        Some(b"\xff"),
+        Rules::Documented,
+        &Limits::NONE,
+    );
     assert_eq!(
         read.unwrap_err().to_string(),
         "current: the argument is not UTF-8"
@@ -236,9 +250,9 @@ fn control_characters_are_names_only_as_escapes() {
     let raw = "not JSON at byte 14: control character in a string, write it as an escape";
     for byte in 0..0x20 {
         assert_eq!(error(named([byte])), raw);
-        agree(&named(format!("\\u{byte:04x}")), Dialect::Documented);
+        agree(&named(format!("\\u{byte:04x}")), Rules::Documented);
     }
-    agree(&named("\x7f"), Dialect::Documented);
+    agree(&named("\x7f"), Rules::Documented);
 }
 
 #[test]
@@ -302,17 +316,17 @@ fn deep_nesting_is_refused_wherever_it_is() {
     for depth in [16, 17, 127, 128, 129, 1_000_000] {
         assert_eq!(error(map(depth)), deep);
     }
-    // Fields that the old module ignores may be deep, but not deeper.
+    // Fields that the old module ignores may be as deep, but not deeper.
     for depth in 14..18 {
         let json = format!(r#"{{"x":{},"map":{{}},"initial":"a"}}"#, nested(depth));
-        agree(json.as_bytes(), Dialect::Edge);
+        agree(json.as_bytes(), Rules::Legacy);
     }
 }
 
 #[test]
 fn a_name_of_a_megabyte_is_a_name() {
     let json = named("x".repeat(1 << 20));
-    agree(&json, Dialect::Documented);
+    agree(&json, Rules::Documented);
     let shown = error(json.strip_suffix(b"}").unwrap());
     assert_eq!(
         shown,
@@ -333,14 +347,20 @@ fn errors_show_long_and_nasty_names_cut_and_escaped() {
     );
 }
 
-/// The one known difference: numbers that no 64-bit integer holds, in fields that the old module
-/// ignores. It never wrote such a field itself.
+/// The one known difference from `serde_json`: numbers that no 64-bit integer holds, in fields that
+/// the old module ignores. The old module never wrote such a field itself.
 #[test]
 fn integers_beyond_64_bits_are_refused_even_where_they_do_not_matter() {
     let with = |number: &str| format!(r#"{{"map":{{}},"initial":"a","x":{number}}}"#);
     let read = |number: &str| {
         let json = with(number);
-        Interner::new().read(json.as_bytes(), None, Dialect::Edge, &Limits::NONE)
+        parse_machine(
+            &Interner::new(),
+            json.as_bytes(),
+            None,
+            Rules::Legacy,
+            &Limits::NONE,
+        )
     };
     assert_eq!(
         read("18446744073709551616").unwrap_err().to_string(),
@@ -352,12 +372,12 @@ fn integers_beyond_64_bits_are_refused_even_where_they_do_not_matter() {
         "0.1e-400",
         "1e308",
     ] {
-        agree(with(number).as_bytes(), Dialect::Edge);
+        agree(with(number).as_bytes(), Rules::Legacy);
     }
     for number in [
         "1e400", "01", "-", "1.", ".5", "+1", "0x1", "NaN", "1e", "tru", "'a'",
     ] {
-        agree(with(number).as_bytes(), Dialect::Edge);
+        agree(with(number).as_bytes(), Rules::Legacy);
         error(with(number));
     }
 }

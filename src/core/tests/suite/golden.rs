@@ -1,9 +1,10 @@
-//! The bytes on disk, pinned: `golden/make.py` made the files from `docs/format.md` alone.
+//! The bytes on disk are those of the golden files, which `golden/make.py` made from
+//! `docs/format.md` alone.
 
 use std::fs;
 use std::path::PathBuf;
 
-use redis_state_core::{Dialect, FileReader, FileWriter, Interner, Machine};
+use redis_state_core::{Interner, Machine, RecordReader, RecordWriter, Rules};
 
 use crate::machines::read;
 use crate::model::Model;
@@ -29,15 +30,11 @@ fn golden(name: &str) -> Vec<u8> {
 }
 
 fn machine(interner: &Interner, name: &str) -> Machine {
-    read(
-        interner,
-        &golden(&format!("{name}.json")),
-        Dialect::Documented,
-    )
+    read(interner, &golden(&format!("{name}.json")), Rules::Replayed)
 }
 
 fn model(name: &str) -> Model {
-    Model::read(&golden(&format!("{name}.json")), None, Dialect::Documented).unwrap()
+    Model::read(&golden(&format!("{name}.json")), None, Rules::Replayed).unwrap()
 }
 
 #[test]
@@ -69,15 +66,17 @@ fn encoding_gives_the_golden_bytes() {
 fn decoding_the_golden_bytes_gives_the_machine() {
     for name in MACHINES {
         let record = golden(&format!("{name}.record"));
-        let machine = FileReader::new().read(&record, &Interner::new()).unwrap();
+        let machine = RecordReader::new()
+            .decode(&record, &Interner::new())
+            .unwrap();
         model(name).assert_is(&machine);
         model(name).assert_moves(&machine);
         let json = golden(&format!("{name}.json"));
-        assert_eq!(machine.to_json(Dialect::Documented), json, "{name}");
+        assert_eq!(machine.render(Rules::Documented), json, "{name}");
     }
 }
 
-/// The machines of one RDB file, in order.
+/// Returns the names of the machines of one RDB file, in order.
 fn file() -> Vec<String> {
     serde_json::from_slice(&golden("file.json")).unwrap()
 }
@@ -85,10 +84,10 @@ fn file() -> Vec<String> {
 #[test]
 fn encoding_a_file_gives_the_golden_bytes() {
     let interner = Interner::new();
-    // All alive at once, as in a server: else a definition would be another one the next time.
+    // All alive at once, as in a server: a definition whose last machine has gone loses its mark.
     let machines: Vec<Machine> = file().iter().map(|name| machine(&interner, name)).collect();
-    let mut writer = FileWriter::new();
-    writer.open_at(u64::MAX - 1);
+    let mut writer = RecordWriter::new();
+    writer.begin_file_at(u64::MAX - 1);
     for (at, machine) in machines.iter().enumerate() {
         let mut record = Vec::new();
         writer.write(machine, &mut record);
@@ -99,11 +98,11 @@ fn encoding_a_file_gives_the_golden_bytes() {
 #[test]
 fn decoding_a_golden_file_gives_the_machines() {
     let interner = Interner::new();
-    let mut reader = FileReader::new();
-    reader.open();
+    let mut reader = RecordReader::new();
+    reader.begin_file();
     for (at, name) in file().iter().enumerate() {
         let record = golden(&format!("file-{at}.record"));
-        let machine = reader.read(&record, &interner).unwrap();
+        let machine = reader.decode(&record, &interner).unwrap();
         model(name).assert_is(&machine);
     }
     assert_eq!(interner.stats().definitions, 3);

@@ -1,6 +1,8 @@
-//! Limits bind new documents, name themselves, and bind nothing else.
+//! Limits bind new documents and nothing else, and say what they count.
 
-use redis_state_core::{Dialect, FileReader, Interner, Limits};
+use redis_state_core::{
+    Interner, LimitKind, Limits, Machine, RecordReader, Rules, parse_legacy, parse_machine,
+};
 
 use crate::records::alone;
 
@@ -8,7 +10,7 @@ const JSON: &str = r#"{"map":{"a":["b","b","c"]},"initial":"a","reason":"why"}"#
 
 fn refused(limits: Limits) -> String {
     let read = |interner: &Interner, limits: &Limits| {
-        interner.read(JSON.as_bytes(), None, Dialect::Documented, limits)
+        parse_machine(interner, JSON.as_bytes(), None, Rules::Documented, limits)
     };
     let fresh = read(&Interner::new(), &limits).unwrap_err();
     assert!(fresh.limit().is_some());
@@ -20,33 +22,49 @@ fn refused(limits: Limits) -> String {
 }
 
 #[test]
-fn each_limit_names_itself_its_value_and_its_config() {
+fn each_limit_says_what_it_counts_and_both_numbers() {
     let none = Limits::NONE;
     assert_eq!(
         refused(Limits {
             document_bytes: 55,
             ..none
         }),
-        "document has 56 bytes, over the limit of 55 (redisstate.max-document-bytes)"
+        "document has 56 bytes, over the limit of 55"
     );
     assert_eq!(
         refused(Limits { states: 2, ..none }),
-        "map has 3 states, over the limit of 2 (redisstate.max-states)"
+        "map has 3 states, over the limit of 2"
     );
     assert_eq!(
         refused(Limits {
             transitions: 2,
             ..none
         }),
-        "map has 3 transitions, over the limit of 2 (redisstate.max-transitions)"
+        "map has 3 transitions, over the limit of 2"
     );
     assert_eq!(
         refused(Limits {
             reason_bytes: 2,
             ..none
         }),
-        "reason has 3 bytes, over the limit of 2 (redisstate.max-reason-bytes)"
+        "reason has 3 bytes, over the limit of 2"
     );
+}
+
+#[test]
+fn a_limit_can_be_asked_for_what_it_says() {
+    let limits = Limits {
+        transitions: 2,
+        ..Limits::NONE
+    };
+    let json = JSON.as_bytes();
+    let error = parse_machine(&Interner::new(), json, None, Rules::Documented, &limits);
+    let error = error.unwrap_err();
+    let limit = error.limit().unwrap();
+    assert_eq!(limit.kind(), LimitKind::Transitions);
+    assert_eq!((limit.found(), limit.allowed()), (3, 2));
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), limit.to_string());
 }
 
 #[test]
@@ -57,7 +75,13 @@ fn a_document_at_its_limits_is_read() {
         transitions: 3,
         reason_bytes: 3,
     };
-    let read = Interner::new().read(JSON.as_bytes(), None, Dialect::Documented, &limits);
+    let read = parse_machine(
+        &Interner::new(),
+        JSON.as_bytes(),
+        None,
+        Rules::Documented,
+        &limits,
+    );
     assert!(read.is_ok());
 }
 
@@ -65,7 +89,7 @@ fn a_document_at_its_limits_is_read() {
 fn a_recognised_document_is_bound_by_limits_that_came_later() {
     let json = br#"{"map":{"a":["b","b","c"]},"initial":"a"}"#;
     let interner = Interner::new();
-    let read = |limits: &Limits| interner.read(json, None, Dialect::Documented, limits);
+    let read = |limits: &Limits| parse_machine(&interner, json, None, Rules::Documented, limits);
     let _kept = read(&Limits::NONE).unwrap();
     assert!(read(&Limits::NONE).unwrap().recognised);
     let tight = Limits {
@@ -74,7 +98,7 @@ fn a_recognised_document_is_bound_by_limits_that_came_later() {
     };
     assert_eq!(
         read(&tight).unwrap_err().to_string(),
-        "map has 3 states, over the limit of 2 (redisstate.max-states)"
+        "map has 3 states, over the limit of 2"
     );
     let tight = Limits {
         transitions: 2,
@@ -82,7 +106,7 @@ fn a_recognised_document_is_bound_by_limits_that_came_later() {
     };
     assert_eq!(
         read(&tight).unwrap_err().to_string(),
-        "map has 3 transitions, over the limit of 2 (redisstate.max-transitions)"
+        "map has 3 transitions, over the limit of 2"
     );
 }
 
@@ -94,16 +118,18 @@ fn a_long_reason_is_refused_and_what_is_stored_is_not() {
             .allow_reason(65_537)
             .unwrap_err()
             .to_string(),
-        "reason has 65537 bytes, over the limit of 65536 (redisstate.max-reason-bytes)"
+        "reason has 65537 bytes, over the limit of 65536"
     );
     let interner = Interner::new();
-    let mut machine = interner.blank();
+    let mut machine = Machine::blank(&interner);
     machine.set_reason(&"x".repeat(100_000));
-    let loaded = FileReader::new().read(&alone(&machine), &interner).unwrap();
+    let loaded = RecordReader::new()
+        .decode(&alone(&machine), &interner)
+        .unwrap();
     assert_eq!(loaded.reason().len(), 100_000);
 }
 
-/// It is kept like a name in the document.
+/// A machine stores it like a name of the document.
 #[test]
 fn the_argument_for_the_current_state_counts_as_part_of_the_document() {
     let json = br#"{"map":{"a":["b"]},"initial":"a"}"#;
@@ -112,11 +138,12 @@ fn the_argument_for_the_current_state_counts_as_part_of_the_document() {
         document_bytes: json.len() + 4,
         ..Limits::NONE
     };
-    let read = |current: &[u8]| interner.read(json, Some(current), Dialect::Documented, &limits);
+    let read =
+        |current: &[u8]| parse_machine(&interner, json, Some(current), Rules::Replayed, &limits);
     assert!(read(b"1234").is_ok());
     assert_eq!(
         read(b"12345").unwrap_err().to_string(),
-        "document has 38 bytes, over the limit of 37 (redisstate.max-document-bytes)"
+        "document has 38 bytes, over the limit of 37"
     );
 }
 
@@ -128,7 +155,7 @@ fn a_document_of_the_old_module_is_bound_if_it_is_asked_for() {
             document_bytes,
             ..Limits::NONE
         };
-        Interner::new().read_legacy(json, &limits)
+        parse_legacy(&Interner::new(), json, &limits)
     };
     assert!(read(json.len()).is_ok());
     assert!(read(json.len() - 1).unwrap_err().limit().is_some());
@@ -138,8 +165,7 @@ fn a_document_of_the_old_module_is_bound_if_it_is_asked_for() {
 fn a_document_of_the_old_module_has_at_most_64_mib() {
     let text = vec![b' '; (64 << 20) + 1];
     let read = |json: &[u8]| {
-        Interner::new()
-            .read_legacy(json, &Limits::NONE)
+        parse_legacy(&Interner::new(), json, &Limits::NONE)
             .unwrap_err()
             .to_string()
     };

@@ -1,4 +1,4 @@
-//! The core against a naive model, as laws, and its bytes against files made by somebody else.
+//! The core against a naive model, as laws, and its bytes against files that other code made.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,12 +10,15 @@
 mod model;
 
 mod acceptance;
+mod current;
 mod golden;
 mod limits;
 mod machines;
+mod memory;
 mod moves;
 mod recognition;
 mod records;
+mod redaction;
 mod regressions;
 mod sharing;
 mod strategies;

@@ -2,19 +2,19 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use redis_state_core::{Dialect, Interner};
+use redis_state_core::{Interner, Rules};
 
 use crate::machines::read;
 use crate::model::Model;
-use crate::strategies::{dialect, model, name};
+use crate::strategies::{force, model, name, rules};
 
 proptest! {
     #[test]
     fn a_move_is_allowed_exactly_when_the_model_allows_it(mut model in model()) {
-        let machine = read(&Interner::new(), &model.to_json(Dialect::Documented), Dialect::Documented);
-        for from in 0..machine.definition().states() as u32 {
+        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        for from in 0..machine.definition().state_count() as u32 {
             let machine = machine.in_state(from);
-            model.current = machine.state_name().to_owned();
+            model.current = machine.current_name().to_owned();
             model.assert_moves(&machine);
         }
     }
@@ -22,13 +22,13 @@ proptest! {
     #[test]
     fn any_walk_ends_where_the_model_ends(
         mut model in model(),
-        dialect in dialect(),
-        steps in vec((name(), any::<bool>(), proptest::option::of(name())), 0..40),
+        rules in rules(),
+        steps in vec((name(), force(), proptest::option::of(name())), 0..40),
     ) {
-        let mut machine = read(&Interner::new(), &model.to_json(Dialect::Documented), dialect);
+        let mut machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         for (to, force, reason) in steps {
-            let target = machine.target(to.as_bytes(), force, dialect);
-            prop_assert_eq!(target.is_some(), model.may_move(to.as_bytes(), force, dialect));
+            let target = machine.resolve_move(to.as_bytes(), force, rules);
+            prop_assert_eq!(target.is_some(), model.may_move(to.as_bytes(), force, rules));
             let Some(target) = target else { continue };
             machine.enter(target, reason.as_deref());
             model.enter(&to, reason.as_deref());
@@ -37,7 +37,8 @@ proptest! {
     }
 }
 
-/// Rows of every length around the one at which the search changes, repeats included.
+/// Tries rows of every length around the one from which on they are searched by hash, repeats
+/// included.
 #[test]
 fn rows_of_every_length_allow_what_they_list() {
     let interner = Interner::new();
@@ -45,10 +46,10 @@ fn rows_of_every_length_allow_what_they_list() {
         let list = |offset: usize| (0..length).map(move |at| format!("s{}", offset + at * 2 % 41));
         let row = |key: &str, offset| (key.to_owned(), list(offset).collect());
         let mut model = Model::new(vec![row("a", 0), row("s3", 1), row("b", 3)], "a", "", "");
-        let json = model.to_json(Dialect::Documented);
-        let machine = read(&interner, &json, Dialect::Documented);
+        let json = model.render(Rules::Documented);
+        let machine = read(&interner, &json, Rules::Replayed);
         for from in ["a", "b", "s3", "s1"] {
-            let state = machine.definition().state(from.as_bytes());
+            let state = machine.definition().find_state(from.as_bytes());
             let Some(state) = state else { continue };
             model.current = from.to_owned();
             model.assert_moves(&machine.in_state(state));
@@ -56,7 +57,7 @@ fn rows_of_every_length_allow_what_they_list() {
     }
 }
 
-/// One large machine, sampled: 5,000 states in one row, and a chain.
+/// Samples one large machine: a row of 2,500 targets, and a chain of 5,000 states.
 #[test]
 fn a_large_machine_allows_what_it_lists() {
     let names: Vec<String> = (0..5000).map(|at| format!("state-{at}")).collect();
@@ -68,11 +69,16 @@ fn a_large_machine_allows_what_it_lists() {
     let model = Model::new(rows, "state-0", "", "");
     let machine = read(
         &Interner::new(),
-        &model.to_json(Dialect::Documented),
-        Dialect::Documented,
+        &model.render(Rules::Documented),
+        Rules::Replayed,
     );
     let may = |from: usize, to: usize| {
-        let state = |at: usize| machine.definition().state(names[at].as_bytes()).unwrap();
+        let state = |at: usize| {
+            machine
+                .definition()
+                .find_state(names[at].as_bytes())
+                .unwrap()
+        };
         machine.definition().allows(state(from), state(to))
     };
     for to in 0..5000 {

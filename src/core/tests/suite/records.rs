@@ -1,39 +1,39 @@
-//! Records round trip, alone and in files, and damaged ones are refused.
+//! A record gives back its machine, alone and in a file, and a damaged one is refused.
 
 use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use redis_state_core::{Dialect, FileReader, FileWriter, Interner, InternerStats, Machine};
+use redis_state_core::{Interner, InternerStats, Machine, RecordReader, RecordWriter, Rules};
 
 use crate::machines::read;
 use crate::strategies::model;
 
 pub fn alone(machine: &Machine) -> Vec<u8> {
     let mut record = Vec::new();
-    FileWriter::new().write(machine, &mut record);
+    RecordWriter::new().write(machine, &mut record);
     record
 }
 
-pub fn error(reader: &mut FileReader, record: &[u8]) -> String {
+pub fn error(reader: &mut RecordReader, record: &[u8]) -> String {
     reader
-        .read(record, &Interner::new())
+        .decode(record, &Interner::new())
         .unwrap_err()
         .to_string()
 }
 
 fn order() -> Machine {
     let json = br#"{"current":"paid","map":{"new":["paid"]},"initial":"new","reason":"card"}"#;
-    read(&Interner::new(), json, Dialect::Documented)
+    read(&Interner::new(), json, Rules::Replayed)
 }
 
 proptest! {
     #[test]
     fn a_record_alone_is_the_machine(model in model()) {
-        let machine = read(&Interner::new(), &model.to_json(Dialect::Documented), Dialect::Documented);
+        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let record = alone(&machine);
-        let loaded = FileReader::new().read(&record, &Interner::new()).unwrap();
+        let loaded = RecordReader::new().decode(&record, &Interner::new()).unwrap();
         model.assert_is(&loaded);
         model.clone().assert_moves(&loaded);
         prop_assert_eq!(alone(&loaded), record);
@@ -46,29 +46,29 @@ proptest! {
         let interner = Interner::new();
         let machines: Vec<Machine> = models
             .iter()
-            .map(|m| read(&interner, &m.to_json(Dialect::Documented), Dialect::Documented))
+            .map(|m| read(&interner, &m.render(Rules::Documented), Rules::Replayed))
             .collect();
-        let mut writer = FileWriter::new();
-        // The second file must not know what the first one held.
+        let mut writer = RecordWriter::new();
+        // The second file must not refer to what the first one held.
         for _ in 0..2 {
-            writer.open();
+            writer.begin_file();
             let records: Vec<Vec<u8>> = order.iter().map(|at| {
                 let mut record = Vec::new();
                 writer.write(at.get(&machines), &mut record);
                 record
             }).collect();
-            writer.close();
+            writer.end_file();
             let whole = records.iter().filter(|r| r.windows(4).any(|w| w == b"RSMA")).count();
             let fresh = Interner::new();
-            let mut reader = FileReader::new();
-            reader.open();
+            let mut reader = RecordReader::new();
+            reader.begin_file();
             let loaded: Vec<Machine> =
-                records.iter().map(|r| reader.read(r, &fresh).unwrap()).collect();
-            reader.close();
+                records.iter().map(|r| reader.decode(r, &fresh).unwrap()).collect();
+            reader.end_file();
             for (at, machine) in order.iter().zip(&loaded) {
                 at.get(&models).assert_is(machine);
             }
-            // A name can hold the magic, but no name here does.
+            // A record that holds the magic holds an archive: no name here has those letters.
             prop_assert_eq!(whole, fresh.stats().definitions);
             drop(loaded);
             prop_assert_eq!(fresh.stats(), InternerStats::default());
@@ -77,11 +77,11 @@ proptest! {
 
     #[test]
     fn a_record_between_files_is_self_contained(model in model()) {
-        let machine = read(&Interner::new(), &model.to_json(Dialect::Documented), Dialect::Documented);
-        let mut writer = FileWriter::new();
-        writer.open();
+        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        let mut writer = RecordWriter::new();
+        writer.begin_file();
         writer.write(&machine, &mut Vec::new());
-        writer.close();
+        writer.end_file();
         let mut record = Vec::new();
         writer.write(&machine, &mut record);
         prop_assert_eq!(record, alone(&machine));
@@ -91,22 +91,22 @@ proptest! {
     fn damage_is_refused_or_gives_a_sound_machine(
         model in model(), edits in vec((any::<Index>(), any::<u8>()), 1..4)
     ) {
-        let machine = read(&Interner::new(), &model.to_json(Dialect::Documented), Dialect::Documented);
+        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let mut record = alone(&machine);
         for (at, byte) in edits {
             let at = at.index(record.len());
             record[at] = byte;
         }
-        if let Ok(loaded) = FileReader::new().read(&record, &Interner::new()) {
-            // What was accepted is written as it was read.
+        if let Ok(loaded) = RecordReader::new().decode(&record, &Interner::new()) {
+            // A record that is accepted is written again byte for byte.
             prop_assert_eq!(alone(&loaded), record);
             // A document cannot say that the current state is the nameless one.
-            let nameless = loaded.state_name().is_empty();
+            let nameless = loaded.current_name().is_empty();
             let initial = loaded.definition().initial();
             let loaded = if nameless { loaded.in_state(initial) } else { loaded };
-            let json = loaded.to_json(Dialect::Documented);
-            let again = crate::model::Model::read(&json, None, Dialect::Documented).unwrap();
-            prop_assert_eq!(again.to_json(Dialect::Documented), json);
+            let json = loaded.render(Rules::Documented);
+            let again = crate::model::Model::read(&json, None, Rules::Replayed).unwrap();
+            prop_assert_eq!(again.render(Rules::Documented), json);
         }
     }
 }
@@ -116,15 +116,15 @@ fn no_truncation_and_no_flipped_bit_of_a_record_panics() {
     let good = alone(&order());
     for end in 0..good.len() {
         assert!(
-            FileReader::new()
-                .read(&good[..end], &Interner::new())
+            RecordReader::new()
+                .decode(&good[..end], &Interner::new())
                 .is_err()
         );
     }
     for bit in 0..good.len() * 8 {
         let mut record = good.clone();
         record[bit / 8] ^= 1 << (bit % 8);
-        if let Ok(machine) = FileReader::new().read(&record, &Interner::new()) {
+        if let Ok(machine) = RecordReader::new().decode(&record, &Interner::new()) {
             assert_eq!(alone(&machine), record);
         }
     }
@@ -133,9 +133,9 @@ fn no_truncation_and_no_flipped_bit_of_a_record_panics() {
 #[test]
 fn two_writers_do_not_believe_each_other() {
     let machine = order();
-    let mut writers = [FileWriter::new(), FileWriter::new()];
+    let mut writers = [RecordWriter::new(), RecordWriter::new()];
     let records = writers.each_mut().map(|writer| {
-        writer.open_at(7);
+        writer.begin_file_at(7);
         let mut record = Vec::new();
         writer.write(&machine, &mut record);
         record
@@ -147,25 +147,25 @@ fn two_writers_do_not_believe_each_other() {
 #[test]
 fn a_file_keeps_what_its_first_machine_carried() {
     let machine = order();
-    let mut writer = FileWriter::new();
-    writer.open();
+    let mut writer = RecordWriter::new();
+    writer.begin_file();
     let [mut first, mut second] = [Vec::new(), Vec::new()];
     writer.write(&machine, &mut first);
     writer.write(&machine, &mut second);
     let interner = Interner::new();
-    let mut reader = FileReader::new();
-    reader.open();
-    // Expired: gone before the next one comes.
-    drop(reader.read(&first, &interner).unwrap());
-    let loaded = reader.read(&second, &interner).unwrap();
-    reader.close();
-    assert_eq!(loaded.state_name(), "paid");
+    let mut reader = RecordReader::new();
+    reader.begin_file();
+    // As if the key had expired: the machine is gone before the next one comes.
+    drop(reader.decode(&first, &interner).unwrap());
+    let loaded = reader.decode(&second, &interner).unwrap();
+    reader.end_file();
+    assert_eq!(loaded.current_name(), "paid");
     assert_eq!(loaded.reason(), "card");
 }
 
 #[test]
 fn every_damage_has_its_message() {
-    let mut alone_reader = FileReader::new();
+    let mut alone_reader = RecordReader::new();
     let good = alone(&order());
     let mut with = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut record = good.clone();
@@ -176,7 +176,7 @@ fn every_damage_has_its_message() {
     assert_eq!(with(&|r| r[0] = 3), "unknown record flags 0x03");
     assert_eq!(with(&|r| r[0] = 8), "unknown record flags 0x08");
     assert_eq!(with(&|r| r.truncate(1)), "damaged number in record");
-    // One that could be shorter, and one that is longer than any number.
+    // A varint that could be shorter, and one that is longer than any number.
     assert_eq!(
         with(&|r| drop(r.splice(1..2, [0x81, 0]))),
         "damaged number in record"
@@ -210,38 +210,38 @@ fn every_damage_has_its_message() {
 #[test]
 fn every_misplaced_reference_has_its_message() {
     let machine = order();
-    let mut writer = FileWriter::new();
-    writer.open_at(0xabc);
+    let mut writer = RecordWriter::new();
+    writer.begin_file_at(0xabc);
     let [mut first, mut second] = [Vec::new(), Vec::new()];
     writer.write(&machine, &mut first);
     writer.write(&machine, &mut second);
 
-    let mut outside = FileReader::new();
+    let mut outside = RecordReader::new();
     let no_file = "record belongs to an RDB file and was met outside one";
     assert_eq!(error(&mut outside, &first), no_file);
     assert_eq!(error(&mut outside, &second), no_file);
 
-    let mut reader = FileReader::new();
-    reader.open();
+    let mut reader = RecordReader::new();
+    reader.begin_file();
     let early = "definition 0000000000000abc was not in the file so far";
     assert_eq!(error(&mut reader, &second), early);
-    reader.read(&first, &Interner::new()).unwrap();
+    reader.decode(&first, &Interner::new()).unwrap();
     let again = "definition 0000000000000abc was in the file before";
     assert_eq!(error(&mut reader, &first), again);
     second.push(0);
     let trailing = "1 bytes too many at the end of the record";
     assert_eq!(error(&mut reader, &second), trailing);
     second.pop();
-    assert!(reader.read(&second, &Interner::new()).is_ok());
-    reader.close();
+    assert!(reader.decode(&second, &Interner::new()).is_ok());
+    reader.end_file();
     assert_eq!(error(&mut reader, &second), no_file);
     // Without the last byte of the number.
-    reader.open();
+    reader.begin_file();
     second.pop();
     assert_eq!(error(&mut reader, &second), "record ends too early");
 }
 
-/// As RESTORE by a client of a server that loads in the background.
+/// A client may send RESTORE to a server that loads in the background.
 #[test]
 fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
     let interner = Interner::new();
@@ -249,30 +249,30 @@ fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
     let machines: Vec<Machine> = (0..40)
         .map(|at| {
             let name = format!("a{at}");
-            read(&interner, json(&name).as_bytes(), Dialect::Documented)
+            read(&interner, json(&name).as_bytes(), Rules::Replayed)
         })
         .collect();
-    let written = |writer: &mut FileWriter, machine: &Machine| {
+    let written = |writer: &mut RecordWriter, machine: &Machine| {
         let mut record = Vec::new();
         writer.write(machine, &mut record);
         record
     };
-    let [mut file, mut forger] = [FileWriter::new(), FileWriter::new()];
-    file.open();
+    let [mut file, mut forger] = [RecordWriter::new(), RecordWriter::new()];
+    file.begin_file();
     let whole: Vec<Vec<u8>> = machines
         .iter()
         .map(|machine| written(&mut file, machine))
         .collect();
-    let mut reader = FileReader::new();
-    reader.open();
+    let mut reader = RecordReader::new();
+    reader.begin_file();
     for (at, (machine, record)) in machines.iter().zip(&whole).enumerate() {
-        // The numbers that a file would have that counts from zero, and those of another file.
-        forger.open_at(at as u64);
+        // Numbers as a forger would guess them, counting from zero.
+        forger.begin_file_at(at as u64);
         let carrying = written(&mut forger, machine);
         let referring = written(&mut forger, machine);
-        assert!(reader.read(&referring, &interner).is_err());
-        assert!(reader.read(&carrying, &interner).is_ok());
-        let loaded = reader.read(record, &interner).unwrap();
+        assert!(reader.decode(&referring, &interner).is_err());
+        assert!(reader.decode(&carrying, &interner).is_ok());
+        let loaded = reader.decode(record, &interner).unwrap();
         assert_eq!(alone(&loaded), alone(machine));
     }
 }
@@ -281,9 +281,11 @@ fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
 fn a_self_contained_record_is_read_inside_a_file_too() {
     let machine = order();
     let interner = Interner::new();
-    let mut reader = FileReader::new();
-    reader.open();
-    let loaded = reader.read(&alone(&machine), &interner).unwrap();
-    let other = FileReader::new().read(&alone(&machine), &interner).unwrap();
+    let mut reader = RecordReader::new();
+    reader.begin_file();
+    let loaded = reader.decode(&alone(&machine), &interner).unwrap();
+    let other = RecordReader::new()
+        .decode(&alone(&machine), &interner)
+        .unwrap();
     assert!(Arc::ptr_eq(loaded.definition(), other.definition()));
 }

@@ -1,10 +1,10 @@
-//! Equal definitions are one object, and the last machine takes it with it.
+//! Equal definitions are one object, and it goes with the last machine that has it.
 
 use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use redis_state_core::{Dialect, Interner, InternerStats, Limits, Machine};
+use redis_state_core::{Force, Interner, InternerStats, Limits, Machine, Rules, parse_machine};
 
 use crate::machines::read;
 use crate::strategies::{model, spell, spelling};
@@ -15,10 +15,10 @@ proptest! {
         model in model(), one in spelling(), other in spelling()
     ) {
         let interner = Interner::new();
-        let one = read(&interner, &spell(&model, one), Dialect::Documented);
-        let other = read(&interner, &spell(&model, other), Dialect::Documented);
-        // The fields' order plays no part, but `current` is the last state to be numbered, and
-        // `serde_json` keeps the map's order: equal documents.
+        let one = read(&interner, &spell(&model, one), Rules::Replayed);
+        let other = read(&interner, &spell(&model, other), Rules::Replayed);
+        // Every spelling keeps the order of the map, and the order of the fields plays no part in
+        // the numbering.
         prop_assert!(Arc::ptr_eq(one.definition(), other.definition()));
         prop_assert_eq!(interner.stats().definitions, 1);
         prop_assert_eq!(interner.stats().archive_bytes, one.definition().archive().len());
@@ -29,8 +29,8 @@ proptest! {
         let interner = Interner::new();
         let same = (&one.keys, &one.map, &one.initial, &one.states)
             == (&other.keys, &other.map, &other.initial, &other.states);
-        let one = read(&interner, &one.to_json(Dialect::Documented), Dialect::Documented);
-        let other = read(&interner, &other.to_json(Dialect::Documented), Dialect::Documented);
+        let one = read(&interner, &one.render(Rules::Documented), Rules::Replayed);
+        let other = read(&interner, &other.render(Rules::Documented), Rules::Replayed);
         prop_assert_eq!(Arc::ptr_eq(one.definition(), other.definition()), same);
         prop_assert_eq!(one.definition().archive() == other.definition().archive(), same);
     }
@@ -42,9 +42,9 @@ proptest! {
         let interner = Interner::new();
         let mut machines: Vec<Machine> = Vec::new();
         for (model, spelling) in &models {
-            // Twice, so that some are recognised.
-            machines.push(read(&interner, &spell(model, *spelling), Dialect::Edge));
-            machines.push(read(&interner, &spell(model, *spelling), Dialect::Edge));
+            // Twice, so that some documents are recognised.
+            machines.push(read(&interner, &spell(model, *spelling), Rules::Legacy));
+            machines.push(read(&interner, &spell(model, *spelling), Rules::Legacy));
         }
         while !machines.is_empty() {
             let gone = machines.swap_remove(order.index(machines.len()));
@@ -65,11 +65,7 @@ fn a_refused_document_leaves_nothing_behind() {
         ..Limits::NONE
     };
     let json = br#"{"map":{"a":["b"]},"initial":"a"}"#;
-    assert!(
-        interner
-            .read(json, None, Dialect::Documented, &limits)
-            .is_err()
-    );
+    assert!(parse_machine(&interner, json, None, Rules::Documented, &limits).is_err());
     assert_eq!(interner.stats(), InternerStats::default());
 }
 
@@ -78,16 +74,20 @@ fn a_definition_outlives_its_interner() {
     let machine = read(
         &Interner::new(),
         br#"{"map":{"a":["b"]},"initial":"a"}"#,
-        Dialect::Documented,
+        Rules::Replayed,
     );
-    assert!(machine.target(b"b", false, Dialect::Documented).is_some());
+    assert!(
+        machine
+            .resolve_move(b"b", Force::No, Rules::Documented)
+            .is_some()
+    );
 }
 
 #[test]
 fn definitions_of_two_interners_are_equal_bytes() {
     let json = br#"{"map":{"a":["b","c"],"c":["a"]},"initial":"a"}"#;
-    let [one, other] = [Interner::new(), Interner::new()]
-        .map(|interner| read(&interner, json, Dialect::Documented));
+    let [one, other] =
+        [Interner::new(), Interner::new()].map(|interner| read(&interner, json, Rules::Replayed));
     assert!(!Arc::ptr_eq(one.definition(), other.definition()));
     assert_eq!(one.definition().archive(), other.definition().archive());
 }

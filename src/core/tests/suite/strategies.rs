@@ -1,11 +1,11 @@
-//! Machines, names and documents to try.
+//! Strategies for machines, names and documents.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::model::Model;
-use redis_state_core::Dialect;
+use redis_state_core::{Force, Rules};
 
 /// Names that have broken a parser or a buffer somewhere.
 const NASTY: [&str; 16] = [
@@ -27,7 +27,7 @@ const NASTY: [&str; 16] = [
     "a name that is longer than any block of bytes that is copied at once",
 ];
 
-/// Few names, so that machines come out connected and with repeats, and some nasty ones.
+/// Chooses among few names, so that machines are connected and have repeats, and some nasty ones.
 pub fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => "[a-f]",
@@ -39,7 +39,7 @@ pub fn name() -> impl Strategy<Value = String> {
 fn row() -> impl Strategy<Value = Vec<String>> {
     prop_oneof![
         8 => vec(name(), 0..6),
-        // Longer than what is searched one by one.
+        // Longer than the rows that are searched one by one.
         2 => vec("[a-z]{1,2}", 14..60),
     ]
 }
@@ -55,11 +55,20 @@ pub fn model() -> impl Strategy<Value = Model> {
     )
 }
 
-pub fn dialect() -> impl Strategy<Value = Dialect> {
-    select(&[Dialect::Documented, Dialect::Edge][..])
+pub fn rules() -> impl Strategy<Value = Rules> {
+    select(&[Rules::Documented, Rules::Replayed, Rules::Legacy][..])
 }
 
-/// How a document may be written: all mean the same.
+/// Rules by which every model is a document, whatever its current state.
+pub fn lenient() -> impl Strategy<Value = Rules> {
+    select(&[Rules::Replayed, Rules::Legacy][..])
+}
+
+pub fn force() -> impl Strategy<Value = Force> {
+    select(&[Force::No, Force::Yes][..])
+}
+
+/// How a document may be written. All spellings mean the same.
 #[derive(Debug, Clone, Copy)]
 pub enum Spelling {
     Compact,
@@ -76,7 +85,7 @@ pub fn spelling() -> impl Strategy<Value = Spelling> {
 }
 
 pub fn spell(model: &Model, spelling: Spelling) -> Vec<u8> {
-    let compact = model.to_json(Dialect::Documented);
+    let compact = model.render(Rules::Documented);
     let value = || serde_json::from_slice::<serde_json::Value>(&compact).unwrap();
     match spelling {
         Spelling::Compact => compact,

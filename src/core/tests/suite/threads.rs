@@ -1,21 +1,23 @@
 //! The interner under threads: commands on one, frees in the background on others.
 //!
-//! Run by itself this finds crashes and leaks; under ThreadSanitizer (`make miri`) data races too. Not
-//! with loom: that has no `Weak`, and so could try a copy of the interner only, not the interner.
+//! These tests find crashes and leaks, and data races under ThreadSanitizer (`make miri`). They don't
+//! use loom, because it has no `Weak`: it could test only a copy of the interner made for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use redis_state_core::{Dialect, FileReader, Interner, InternerStats, Limits, Machine};
+use redis_state_core::{
+    Force, Interner, InternerStats, Limits, Machine, RecordReader, Rules, parse_machine,
+};
 
 use crate::records::alone;
 
-/// Miri is a thousand times slower.
+/// How often a thread repeats its work. Miri is a thousand times slower.
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 20_000 };
 
-/// Few documents, so that one thread drops the last machine of a definition just as another makes
-/// it anew. Two spellings of each, so that what is remembered changes as well.
+/// Returns one of few documents, so that one thread drops the last machine of a definition just as
+/// another makes it anew. Each has two spellings, so that the kept document changes as well.
 fn document(at: usize) -> String {
     let space = if at.is_multiple_of(2) { "" } else { " " };
     let states = 1 + at / 2 % 3;
@@ -26,24 +28,34 @@ fn document(at: usize) -> String {
     )
 }
 
-/// As the main thread of a server: sets, loads and moves, and gives values away to be freed.
+/// Sets, moves and at times reloads a machine, as the main thread of a server does.
 fn command(interner: &Interner, at: usize) -> Machine {
     let json = document(at * 7);
-    let read = interner.read(json.as_bytes(), None, Dialect::Documented, &Limits::NONE);
+    let read = parse_machine(
+        interner,
+        json.as_bytes(),
+        None,
+        Rules::Documented,
+        &Limits::NONE,
+    );
     let mut machine = read.unwrap().machine;
-    let target = machine.target(b"s0", false, Dialect::Documented).unwrap();
+    let target = machine
+        .resolve_move(b"s0", Force::No, Rules::Documented)
+        .unwrap();
     machine.enter(target, Some("why"));
     if !at.is_multiple_of(3) {
         return machine;
     }
-    let loaded = FileReader::new().read(&alone(&machine), interner).unwrap();
+    let loaded = RecordReader::new()
+        .decode(&alone(&machine), interner)
+        .unwrap();
     assert!(Arc::ptr_eq(loaded.definition(), machine.definition()));
     loaded
 }
 
 fn free(values: Receiver<Machine>) {
     for machine in values {
-        assert_eq!(machine.state_name(), "s0");
+        assert_eq!(machine.current_name(), "s0");
         drop(machine);
     }
 }
@@ -104,7 +116,7 @@ fn statistics_and_memory_may_be_asked_for_at_any_time() {
         });
         while !worker.is_finished() {
             assert!(interner.stats().definitions <= 4);
-            let machine = interner.blank();
+            let machine = Machine::blank(&interner);
             assert!(machine.definition().memory(|_, size| size) > 0);
         }
     });

@@ -1,53 +1,38 @@
 //! Writing a machine as its JSON document, in normal form.
 //!
 //! Compact, the fields in the order `current`, `map`, `initial`, `reason`, strings with the
-//! shortest escapes. Where no name needs an escape (in all but a few definitions) names are copied
-//! as blocks of fixed size, the punctuation around them in the same step: `cargo bench serialise`
-//! shows what that buys. The rest goes through `serde_json`.
+//! shortest escapes. The part from `"map"` to the initial state is the *body*, which all machines of
+//! a definition have in common.
+//!
+//! Where no name needs an escape (in all but a few definitions) names are copied as blocks of fixed
+//! size, the punctuation around them in the same step: `cargo bench serialise` shows what that
+//! buys. The rest goes through `serde_json`.
 
 use std::ops::Range;
 
-use crate::archive::{self, StateId, View};
-use crate::definition::Definition;
-
-/// Whether names written as they are would break the document.
-pub(crate) fn need_escapes(names: &[u8]) -> bool {
-    // No early exit: the loop is then done many bytes at a time, and hardly ever could exit.
-    names.iter().fold(false, |found, &byte| {
-        found | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-    })
-}
-
-/// The length of a name as a string in a document.
-pub(crate) fn quoted_bytes(name: &[u8]) -> usize {
-    let escaped = |&byte: &u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-        0..0x20 => 6,
-        _ => 1,
-    };
-    2 + name.iter().map(escaped).sum::<usize>()
-}
+use crate::definition::{Definition, DefinitionView, StateId, nth_range};
 
 /// Which reason to write.
 #[derive(Clone, Copy)]
 pub(crate) struct Reason<'a> {
     pub(crate) text: &'a str,
-    /// Whether to write it even when it is empty.
+    /// Whether to write it even if it is empty.
     pub(crate) always: bool,
 }
 
-/// What [`write()`] wrote.
+/// Where [`write()`] put what.
 pub(crate) struct Written {
     /// Where the document ends.
     pub(crate) end: usize,
-    /// Where the part is that all machines of the definition have in common.
-    pub(crate) text: Range<usize>,
+    /// Where the body is.
+    pub(crate) body: Range<usize>,
 }
 
-/// Writes the document of a machine in state `current`. What `scratch` held is written over; it
-/// grows as needed.
+/// Writes the document of a machine in state `current`. `body` is the body as it was written
+/// before, if somebody kept it. What `scratch` held is written over; it grows as needed.
 pub(crate) fn write(
     definition: &Definition,
+    body: Option<&[u8]>,
     current: StateId,
     reason: Reason<'_>,
     scratch: &mut Vec<u8>,
@@ -62,36 +47,38 @@ pub(crate) fn write(
     pen.name(current);
     pen.put(b",");
     let start = pen.at;
-    match definition.text() {
-        Some(text) => pen.put(text),
-        None => pen.text(),
+    match body {
+        Some(body) => pen.put(body),
+        None => pen.body(),
     }
-    let text = start..pen.at;
+    let body = start..pen.at;
     if reason.always || !reason.text.is_empty() {
         pen.put(b",\"reason\":");
         pen.escaped(reason.text.as_bytes());
     }
     pen.put(b"}");
-    Written { end: pen.at, text }
+    Written { end: pen.at, body }
 }
 
 /// The size of the blocks in which names are copied. A copy of fixed size is two instructions, one
-/// of a name's own size is a call, and SM.GET is nothing but such copies.
+/// of a name's own size is a call, and writing a document is nothing but such copies.
 const BLOCK: usize = 16;
 
-/// Room for a block, quotes around the name in it, and two more characters.
-const SPAN: usize = BLOCK + 4;
+/// The room that [`quoted`] writes to: a block, quotes around the name in it, and two more
+/// characters.
+const QUOTED_BYTES: usize = BLOCK + 4;
 
+/// Writes into a buffer from `at` on.
 struct Pen<'a> {
-    view: View<'a>,
+    view: DefinitionView<'a>,
     escapes: bool,
     out: &'a mut Vec<u8>,
     at: usize,
 }
 
 impl Pen<'_> {
-    /// The map and the initial state.
-    fn text(&mut self) {
+    /// Writes the map and the initial state.
+    fn body(&mut self) {
         self.put(b"\"map\":{");
         if self.escapes {
             self.rows_escaped();
@@ -103,7 +90,7 @@ impl Pen<'_> {
         self.name(self.view.initial());
     }
 
-    /// The rows of the map, a comma after each, where no name needs an escape.
+    /// Writes the rows of the map, a comma after each, where no name needs an escape.
     fn rows(&mut self) {
         let (view, mut at) = (self.view, self.at);
         let (names, name_ends, targets) = (view.names(), view.name_ends(), view.targets());
@@ -113,7 +100,7 @@ impl Pen<'_> {
             [name, row] = [name_end.to_native() as usize, row_end.to_native() as usize];
             at = quoted(self.out, at, names, name_start..name, *b":[");
             for target in targets.get(row_start..row).unwrap_or_default() {
-                let range = archive::range(name_ends, target.to_native());
+                let range = nth_range(name_ends, target.to_native());
                 at = quoted(self.out, at, names, range, [b',']);
             }
             // The last comma gives way to the bracket; an empty row has none.
@@ -123,9 +110,10 @@ impl Pen<'_> {
         self.at = at;
     }
 
+    /// Writes the rows of the map, a comma after each, where some name needs an escape.
     #[cold]
     fn rows_escaped(&mut self) {
-        for key in self.view.key_ids() {
+        for key in self.view.row_states() {
             self.name(key);
             self.put(b":[");
             for target in self.view.row(key) {
@@ -149,7 +137,7 @@ impl Pen<'_> {
 
     fn escaped(&mut self, text: &[u8]) {
         let text = std::str::from_utf8(text).unwrap_or_default();
-        // A string has no way not to be written.
+        // Writing a string cannot fail.
         let quoted = serde_json::to_string(text).unwrap_or_default();
         self.put(quoted.as_bytes());
     }
@@ -159,6 +147,7 @@ impl Pen<'_> {
     }
 
     /// Ends a list: its last separator, if it has one, gives way to the bracket.
+    #[expect(clippy::indexing_slicing, reason = "a list has a bracket before it")]
     fn close(&mut self, separator: u8, bracket: u8) {
         if self.out[self.at - 1] == separator {
             self.at -= 1;
@@ -167,8 +156,15 @@ impl Pen<'_> {
     }
 }
 
-/// Writes a name in quotes and what comes after it. Returns where it ends.
+/// Writes a name in quotes and what comes after it. Returns where that ends.
+///
+/// The whole block is copied, whatever the name's length. Whatever is behind the name is then
+/// overwritten by what comes next.
 #[inline(always)]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the span is long enough for any name of a block"
+)]
 fn quoted<const A: usize>(
     out: &mut Vec<u8>,
     at: usize,
@@ -176,10 +172,10 @@ fn quoted<const A: usize>(
     name: Range<usize>,
     after: [u8; A],
 ) -> usize {
-    const { assert!(A + 2 + BLOCK <= SPAN) };
+    const { assert!(A + 2 + BLOCK <= QUOTED_BYTES) };
     let length = name.end - name.start;
     let block = names.get(name.start..name.start + BLOCK);
-    let span = out.get_mut(at..at + SPAN);
+    let span = out.get_mut(at..at + QUOTED_BYTES);
     let (Some(block), Some(span), true) = (block, span, length <= BLOCK) else {
         return quoted_slowly(out, at, names.get(name).unwrap_or_default(), &after);
     };
@@ -190,7 +186,8 @@ fn quoted<const A: usize>(
     at + length + 2 + A
 }
 
-/// As [`quoted`], for a long name, the last names, and a buffer that has to grow.
+/// Does the same for a long name, for the last names (behind which there is no whole block), and
+/// for a buffer that has to grow.
 #[cold]
 fn quoted_slowly(out: &mut Vec<u8>, at: usize, name: &[u8], after: &[u8]) -> usize {
     let at = put(out, at, b"\"");
@@ -199,10 +196,12 @@ fn quoted_slowly(out: &mut Vec<u8>, at: usize, name: &[u8], after: &[u8]) -> usi
     put(out, at, after)
 }
 
+/// Writes bytes at a place, and grows the buffer if they don't fit. Returns where they end.
+#[expect(clippy::indexing_slicing, reason = "the buffer was grown to the end")]
 fn put(out: &mut Vec<u8>, at: usize, text: &[u8]) -> usize {
     let end = at + text.len();
     if out.len() < end {
-        // By a quarter: a scratch buffer that is kept grows but rarely.
+        // A quarter more than needed, so that a buffer that is used again grows rarely.
         out.resize((end + end / 4).max(256), 0);
     }
     out[at..end].copy_from_slice(text);

@@ -1,0 +1,124 @@
+//! Equal definitions are one object, and a document seen before is not read again.
+//!
+//! A definition is added when the first document or archive of it comes in, shared by every machine
+//! that has it, and goes with the last of them, on whichever thread that happens (servers free
+//! values in the background). Three things are cached beside it: the body of its document
+//! ([`Interned`]), a document by which it is recognised ([`SourceKey`]), and its number in the RDB
+//! file being written.
+
+mod budget;
+mod interned;
+mod table;
+
+use std::sync::Arc;
+
+pub use self::interned::Interned;
+pub use self::table::InternerStats;
+use self::table::SharedTable;
+use crate::definition::{ArchiveBytes, ArchiveError, Definition, DefinitionParts, StateId};
+use crate::document::SourceKey;
+use crate::hash;
+use crate::limits::Limits;
+use crate::probe::Probe;
+
+/// The definitions of a process, each once. A clone is another handle to the same table.
+#[derive(Debug, Clone, Default)]
+pub struct Interner(Arc<SharedTable>);
+
+impl Interner {
+    /// Makes an empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the definition of an archive from outside.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not a canonical archive.
+    pub(crate) fn load(&self, archive: &[u8]) -> Result<Arc<Interned>, ArchiveError> {
+        let hash = hash::of_bytes(archive);
+        // Bytes that are equal to a checked archive need no check.
+        if let Some(known) = self.0.find(hash, archive) {
+            return Ok(known);
+        }
+        Ok(self.add(Definition::from_archive(archive)?, hash))
+    }
+
+    /// Returns the one definition with these parts. `names` makes the table that finds its states.
+    ///
+    /// # Errors
+    ///
+    /// If the parts are too large for an archive.
+    pub(crate) fn intern(
+        &self,
+        parts: &DefinitionParts,
+        names: impl FnOnce() -> Probe,
+    ) -> Result<Arc<Interned>, ArchiveError> {
+        let archive = ArchiveBytes::encode(parts)?;
+        let hash = hash::of_bytes(archive.as_slice());
+        if let Some(known) = self.0.find(hash, archive.as_slice()) {
+            return Ok(known);
+        }
+        Ok(self.add(Definition::new(archive, parts, names()), hash))
+    }
+
+    fn add(&self, definition: Definition, hash: u64) -> Arc<Interned> {
+        let new = Interned::new(definition, hash, Arc::clone(&self.0));
+        self.0.add(Arc::new(new))
+    }
+
+    /// Returns the definition and the current state of a document that was read before, by its
+    /// bytes. `argument` is the state that the caller names, if any.
+    ///
+    /// `None` sends the caller to the parser: also if the state is unknown or a limit is exceeded,
+    /// so that only the parser words errors.
+    pub(crate) fn recognise(
+        &self,
+        hash: u64,
+        key: &SourceKey<'_>,
+        argument: Option<&[u8]>,
+        limits: &Limits,
+    ) -> Option<(Arc<Interned>, StateId)> {
+        let (definition, own) = self.0.recognise(hash, key)?;
+        let named = argument.or(key.current.filter(|name| !name.is_empty()));
+        let state = match named {
+            Some(name) => definition.find_state(name)?,
+            None => own,
+        };
+        limits.allow_states(definition.state_count()).ok()?;
+        limits
+            .allow_transitions(definition.transition_count())
+            .ok()?;
+        Some((definition, state))
+    }
+
+    /// Keeps the bytes of a document to recognise its definition by, if the budget allows it.
+    /// `current` is the state that the bytes themselves give, `map_bytes` the length of the map in
+    /// normal form.
+    pub(crate) fn remember(
+        &self,
+        hash: u64,
+        key: &SourceKey<'_>,
+        definition: &Arc<Interned>,
+        current: StateId,
+        map_bytes: usize,
+    ) {
+        let taken = definition.memory_bytes();
+        if !budget::may_keep_document(taken, map_bytes, key.rest.len()) {
+            return;
+        }
+        // Whoever sends such a document with another current state means another definition.
+        if definition.unlisted_state().is_some() {
+            return;
+        }
+        // Without its `current` field, a document says that a machine is in its initial state.
+        let current = key.current.map_or(current, |_| definition.initial());
+        self.0.remember(hash, key, definition, current);
+    }
+
+    /// Returns what the table holds.
+    pub fn stats(&self) -> InternerStats {
+        self.0.stats()
+    }
+}

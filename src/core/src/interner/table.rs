@@ -1,0 +1,276 @@
+//! The interner's tables under their lock: definitions by archive, kept documents by bytes.
+//!
+//! A definition lives in its machines alone: the tables hold weak references. As the last machine
+//! goes, the definition takes itself out ([`SharedTable::forget`]), which locks. So no strong
+//! reference may be dropped while the lock is held.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use hashbrown::HashTable;
+
+use super::interned::Interned;
+use crate::definition::StateId;
+use crate::document::SourceKey;
+
+/// A table of this many entries is not worth shrinking.
+const MIN_SHRINK_ENTRIES: usize = 64;
+
+/// What an [`Interner`](super::Interner) holds at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InternerStats {
+    /// Distinct definitions.
+    pub definitions: usize,
+    /// Bytes of their archives.
+    pub archive_bytes: usize,
+    /// Bytes of the documents kept to be recognised.
+    pub source_bytes: usize,
+    /// Machines that use the definitions. Counted when asked for, in time linear in the
+    /// definitions, so that making or freeing a machine costs nothing for it.
+    pub machines: usize,
+}
+
+/// The tables and their lock.
+#[derive(Debug, Default)]
+pub(super) struct SharedTable(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    definitions: HashTable<Entry>,
+    documents: HashTable<KeptDocument>,
+    /// All but the machines, which are counted when asked for.
+    stats: InternerStats,
+}
+
+#[derive(Debug)]
+struct Entry {
+    archive_hash: u64,
+    definition: Weak<Interned>,
+}
+
+/// A document by which a definition is recognised, as a [`SourceKey`].
+#[derive(Debug)]
+struct KeptDocument {
+    hash: u64,
+    /// Without a leading `current`.
+    bytes: Box<[u8]>,
+    /// Whether there was one: the bytes alone do not say.
+    is_stripped: bool,
+    definition: Weak<Interned>,
+    /// The current state that the bytes themselves give.
+    current: StateId,
+}
+
+impl SharedTable {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // The table is sound between any two of its steps; a panic elsewhere does not change that.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the definition with this archive.
+    pub(super) fn find(&self, archive_hash: u64, archive: &[u8]) -> Option<Arc<Interned>> {
+        let candidates = self.lock().candidates(archive_hash);
+        candidates
+            .into_iter()
+            .find(|known| known.archive() == archive)
+    }
+
+    /// Puts a definition in and returns it, unless an equal one came in meanwhile: then returns
+    /// that one.
+    pub(super) fn add(&self, new: Arc<Interned>) -> Arc<Interned> {
+        // Declared before the guard, so dropped after it: dropping the last reference locks.
+        let candidates;
+        let mut table = self.lock();
+        candidates = table.candidates(new.archive_hash());
+        let equal = candidates
+            .iter()
+            .find(|known| known.archive() == new.archive());
+        if let Some(known) = equal {
+            return Arc::clone(known);
+        }
+        table.stats.definitions += 1;
+        table.stats.archive_bytes += new.archive().len();
+        let entry = Entry {
+            archive_hash: new.archive_hash(),
+            definition: Arc::downgrade(&new),
+        };
+        table
+            .definitions
+            .insert_unique(entry.archive_hash, entry, |entry| entry.archive_hash);
+        new
+    }
+
+    /// Takes a definition out as it is dropped.
+    pub(super) fn forget(&self, gone: &Interned) {
+        let mut table = self.lock();
+        let is_gone = |entry: &Entry| std::ptr::eq(entry.definition.as_ptr(), gone);
+        // One that lost the race to be added was never in.
+        let Ok(entry) = table.definitions.find_entry(gone.archive_hash(), is_gone) else {
+            return;
+        };
+        entry.remove();
+        table.stats.definitions -= 1;
+        table.stats.archive_bytes -= gone.archive().len();
+        table.forget_document(gone);
+        table.shrink();
+    }
+
+    /// Returns the definition of a document that is kept, and the state that its bytes give. The
+    /// hash only finds the candidate, the comparison is the proof.
+    pub(super) fn recognise(
+        &self,
+        hash: u64,
+        key: &SourceKey<'_>,
+    ) -> Option<(Arc<Interned>, StateId)> {
+        let table = self.lock();
+        let same = |kept: &KeptDocument| {
+            kept.hash == hash && kept.is_stripped == key.is_stripped() && *kept.bytes == *key.rest
+        };
+        let kept = table.documents.find(hash, same)?;
+        Some((kept.definition.upgrade()?, kept.current))
+    }
+
+    /// Keeps a document, in place of the one kept before for the same definition.
+    pub(super) fn remember(
+        &self,
+        hash: u64,
+        key: &SourceKey<'_>,
+        definition: &Arc<Interned>,
+        current: StateId,
+    ) {
+        let document = KeptDocument {
+            hash,
+            bytes: key.rest.into(),
+            is_stripped: key.is_stripped(),
+            definition: Arc::downgrade(definition),
+            current,
+        };
+        let mut table = self.lock();
+        table.forget_document(definition);
+        definition.set_document_hash(hash);
+        table.stats.source_bytes += document.bytes.len();
+        table
+            .documents
+            .insert_unique(hash, document, |document| document.hash);
+    }
+
+    /// Returns what the table holds, and counts the machines.
+    pub(super) fn stats(&self) -> InternerStats {
+        let table = self.lock();
+        let machines = table
+            .definitions
+            .iter()
+            .map(|entry| entry.definition.strong_count())
+            .sum();
+        InternerStats {
+            machines,
+            ..table.stats
+        }
+    }
+
+    /// Returns the length of the document kept for a definition; zero for none.
+    pub(super) fn document_bytes(&self, definition: &Interned) -> usize {
+        self.measure_document(definition, |document| document.bytes.len())
+    }
+
+    /// Returns the memory of the tables' entries for a definition, and of its kept document.
+    pub(super) fn memory(
+        &self,
+        definition: &Interned,
+        measure: impl Fn(*const u8, usize) -> usize,
+    ) -> usize {
+        let document = |document: &KeptDocument| {
+            entry_bytes::<KeptDocument>() + measure(document.bytes.as_ptr(), document.bytes.len())
+        };
+        entry_bytes::<Entry>() + self.measure_document(definition, document)
+    }
+
+    fn measure_document(
+        &self,
+        definition: &Interned,
+        size: impl Fn(&KeptDocument) -> usize,
+    ) -> usize {
+        let table = self.lock();
+        let is_own =
+            |document: &KeptDocument| std::ptr::eq(document.definition.as_ptr(), definition);
+        let kept = table.documents.find(definition.document_hash(), is_own);
+        kept.map_or(0, size)
+    }
+}
+
+/// Returns the memory of a table for one entry: the entry and a control byte, in tables that are
+/// between half and wholly full.
+const fn entry_bytes<T>() -> usize {
+    (size_of::<T>() + 1) * 3 / 2
+}
+
+impl Table {
+    /// Gives memory back after many definitions have gone. Seldom, because a table that was shrunk
+    /// is half full.
+    fn shrink(&mut self) {
+        let Self {
+            definitions,
+            documents,
+            ..
+        } = self;
+        if definitions.capacity() > 4 * definitions.len().max(MIN_SHRINK_ENTRIES) {
+            definitions.shrink_to(2 * definitions.len(), |entry| entry.archive_hash);
+        }
+        if documents.capacity() > 4 * documents.len().max(MIN_SHRINK_ENTRIES) {
+            documents.shrink_to(2 * documents.len(), |document| document.hash);
+        }
+    }
+
+    /// Returns the definitions whose archive has this hash.
+    fn candidates(&self, archive_hash: u64) -> Vec<Arc<Interned>> {
+        let same = self
+            .definitions
+            .iter_hash(archive_hash)
+            .filter(|entry| entry.archive_hash == archive_hash);
+        same.filter_map(|entry| entry.definition.upgrade())
+            .collect()
+    }
+
+    fn forget_document(&mut self, definition: &Interned) {
+        let is_own =
+            |document: &KeptDocument| std::ptr::eq(document.definition.as_ptr(), definition);
+        let entry = self
+            .documents
+            .find_entry(definition.document_hash(), is_own);
+        if let Ok(entry) = entry {
+            let (document, _) = entry.remove();
+            self.stats.source_bytes -= document.bytes.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Interner;
+    use super::*;
+    use crate::definition::DefinitionParts;
+    use crate::hash;
+    use crate::probe::Probe;
+
+    fn definition(interner: &Interner, name: &str) -> Arc<Interned> {
+        let parts = DefinitionParts {
+            names: name.as_bytes().to_vec(),
+            name_ends: vec![u32::try_from(name.len()).unwrap()],
+            ..DefinitionParts::default()
+        };
+        let hashes = std::iter::once(hash::of_bytes(name.as_bytes()));
+        let names = || Probe::of_distinct(hashes, 1);
+        interner.intern(&parts, names).unwrap()
+    }
+
+    #[test]
+    fn the_table_shrinks_when_many_definitions_have_gone() {
+        let interner = Interner::new();
+        let capacity = || interner.0.lock().definitions.capacity();
+        let definitions: Vec<Arc<Interned>> = (0..300)
+            .map(|at| definition(&interner, &format!("state {at}")))
+            .collect();
+        assert!(capacity() > 4 * MIN_SHRINK_ENTRIES);
+        drop(definitions);
+        assert!(capacity() <= 4 * MIN_SHRINK_ENTRIES, "{}", capacity());
+    }
+}
