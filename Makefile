@@ -1,4 +1,4 @@
-# make run and make test set up what they need; see tests/setup.sh.
+# make run and make test set up what they need; see scripts/setup.sh.
 SHELL  := /bin/bash
 SERVER ?= redis-server
 PORT   ?= 6379
@@ -30,7 +30,7 @@ help:
 	@echo 'SERVER=/path/to/redis-server picks another server for run, test and bench'
 
 setup:
-	@tests/setup.sh test
+	@scripts/setup.sh test
 
 build:
 	cargo build --release
@@ -40,9 +40,9 @@ build-tests:
 	cargo build --example second_module
 
 run:
-	@tests/setup.sh run
+	@scripts/setup.sh run
 	@$(MAKE) --no-print-directory build
-	@PORT=$(PORT) DATA=$(DATA) tests/run-server.sh $(MODULE)
+	@PORT=$(PORT) DATA=$(DATA) scripts/run-server.sh $(MODULE)
 
 test: setup
 	@$(MAKE) --no-print-directory test-core build build-tests
@@ -65,7 +65,7 @@ lint:
 	    || { echo 'lint: the core must know nothing of the server'; exit 1; }
 
 setup-bench:
-	@tests/setup.sh bench
+	@scripts/setup.sh bench
 
 bench: setup-bench build
 	$(PY) benches/server/bench.py $(ARGS)
@@ -74,13 +74,13 @@ bench-smoke: setup-bench build
 	$(PY) benches/server/bench.py --smoke
 
 fuzz:
-	@tests/setup.sh fuzz
+	@scripts/setup.sh fuzz
 	fuzz/run.sh $(TIME)
 
 test-matrix:
-	@tests/setup.sh matrix
+	@scripts/setup.sh matrix
 	@$(MAKE) --no-print-directory build build-tests
-	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) tests/matrix.sh $(ARGS)
+	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) scripts/matrix.sh $(ARGS)
 
 test-hostile: setup build
 	MODULE=$(MODULE) HOSTILE_COUNT=$(COUNT) $(PY) -m pytest tests/hostile $(ARGS)
@@ -89,11 +89,11 @@ test-faults: setup build
 	MODULE=$(MODULE) FAULT_ROUNDS=$(ROUNDS) $(PY) -m pytest tests/faults $(ARGS)
 
 test-memory: setup
-	tests/memory.sh $(ARGS)
+	scripts/memory.sh $(ARGS)
 
 miri:
-	@tests/setup.sh core-memory
-	tests/miri.sh
+	@scripts/setup.sh core-memory
+	scripts/miri.sh
 
 clean:
 	cargo clean

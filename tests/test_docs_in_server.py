@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from harness import ROOT, server_version
-from terminal import CLEAR, Terminal
+from transcripts import CLEAR, Terminal
 
 METADATA = json.loads((ROOT / "commands.json").read_text())
 NAME, VERSION = server_version()

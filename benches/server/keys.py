@@ -7,7 +7,7 @@ import time
 import harness
 import load
 import memory
-import peers
+import baselines
 import shapes
 from figures import Figure
 
@@ -23,7 +23,7 @@ def strings(key, moved):
 
 
 def hashes(key, moved):
-    yield peers.hash_of(key, STATES[0])
+    yield baselines.hash_of(key, STATES[0])
     if moved:
         yield "HSET", key, "state", STATES[1]
 

@@ -3,8 +3,8 @@
 import json
 import math
 
-import bends
-import machine
+import scaling
+import host
 import plots
 from figures import Figure, Series, Skip
 from harness import ROOT
@@ -21,7 +21,7 @@ class Result:
 
     def __init__(self, figures=(), series=(), skips=(), about=None):
         self.figures, self.series, self.skips = list(figures), list(series), list(skips)
-        self.about = about or machine.about()
+        self.about = about or host.about()
 
     def add(self, rows, series):
         self.figures += [row for row in rows if isinstance(row, Figure)]
@@ -164,7 +164,7 @@ def _missed(result):
 
 def _growth(series):
     image = f"![{series.title}](benchmarks/{series.name}.svg)"
-    return f"### {series.title}\n\n{image}\n\n{bends.sentence(series)}"
+    return f"### {series.title}\n\n{image}\n\n{scaling.sentence(series)}"
 
 
 def _cases(figure):

@@ -3,7 +3,7 @@
 import itertools
 
 from payloads import EARLIER, FIRST, FOOTER, FORM, REASON, VECTORS, Record, unwrap, wrap
-from stored import varint
+from server_files import varint
 
 EXTREMES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63, 2**64 - 1]
 

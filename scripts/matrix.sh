@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The integration tests on every supported server: the one that is installed, and those of
-# tests/servers.sh. Arguments go to pytest. Ends with a table; fails if one of them failed.
+# scripts/servers.sh. Arguments go to pytest. Ends with a table; fails if one of them failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-servers=$(tests/servers.sh) || exit 1
+servers=$(scripts/servers.sh) || exit 1
 if [ -z "${MATRIX_SKIP_INSTALLED:-}" ] && command -v redis-server >/dev/null; then
     servers="$(command -v redis-server)"$'\n'"$servers"
 fi

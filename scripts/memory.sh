@@ -2,7 +2,7 @@
 # The integration tests with the module under AddressSanitizer: wrong reads and writes, use after
 # free, and memory that nothing points to any more when a server ends.
 #
-#   tests/memory.sh [pytest arguments]
+#   scripts/memory.sh [pytest arguments]
 #
 # The module is compiled with the checks, by the flags of the fuzz targets (fuzz/README.md says how a
 # stable toolchain takes them). The server is the installed one; the sanitizer's allocator, loaded

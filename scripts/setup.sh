@@ -2,7 +2,7 @@
 # Sees to what a make target needs: nothing is touched when all of it is there; what is missing is
 # installed with apt where that is allowed, else named with the command that installs it.
 #
-#   tests/setup.sh run|test|bench|core-memory|matrix|fuzz
+#   scripts/setup.sh run|test|bench|core-memory|matrix|fuzz
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,7 +43,7 @@ missing_packages() {
         run) missing_for_run ;;
         test) missing_for_test ;;
         bench) missing_for_test; have valgrind || echo valgrind ;;
-        matrix) missing_for_test; have debootstrap || [ -n "$(tests/servers.sh --cached trixie)" ] || echo debootstrap ;;
+        matrix) missing_for_test; have debootstrap || [ -n "$(scripts/servers.sh --cached trixie)" ] || echo debootstrap ;;
         core-memory) missing_for_build; have valgrind || echo valgrind ;;
         fuzz) missing_for_build; have c++ || echo build-essential ;;
         *) say "unknown purpose '$1'"; exit 2 ;;

@@ -3,8 +3,8 @@
 # the release's own dynamic loader starts its own server with its own libraries, so a server is one
 # script that can be called from anywhere, by anyone.
 #
-#   tests/servers.sh            make what is missing, print the path of every server, one a line
-#   tests/servers.sh --cached trixie    print the servers of one release if they are there already
+#   scripts/servers.sh            make what is missing, print the path of every server, one a line
+#   scripts/servers.sh --cached trixie    print the servers of one release if they are there already
 set -euo pipefail
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/redis-state-machine
