@@ -2,7 +2,7 @@
 # The integration tests on every supported server: the one that is installed, and those of
 # scripts/servers.sh. Arguments go to pytest. Ends with a table; fails if one of them failed.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 servers=$(scripts/servers.sh) || exit 1
 if [ -z "${MATRIX_SKIP_INSTALLED:-}" ] && command -v redis-server >/dev/null; then
