@@ -45,7 +45,7 @@ run:
 	@PORT=$(PORT) DATA=$(DATA) scripts/run-server.sh $(MODULE)
 
 test: setup
-	@$(MAKE) --no-print-directory test-core build build-tests
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core build build-tests
 	@$(MAKE) --no-print-directory test-server
 
 test-core:

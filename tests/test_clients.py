@@ -15,6 +15,8 @@ import pytest
 import nodejs
 from harness import ROOT, SLOWDOWN
 
+pytestmark = pytest.mark.once
+
 README = (ROOT / "README.md").read_text()
 RECIPE = re.compile(r"<!-- recipe: ([^>]+?) -->\n(?:<!-- .*? -->\n)*```\w+\n(.*?)^```$", re.M | re.S)
 RECIPES = dict(RECIPE.findall(README))

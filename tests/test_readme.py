@@ -17,6 +17,8 @@ import redis
 
 from harness import ROOT, SLOWDOWN
 
+pytestmark = pytest.mark.once
+
 TEXTS = [path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if path.exists()]
 PROMPT = re.compile(r"^127\.0\.0\.1:\d+(?:\(TX\))?> ?(.*)$")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
