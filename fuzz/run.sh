@@ -6,6 +6,7 @@
 # What is found on the way is kept in fuzz/target/corpus (not committed) and used the next time.
 # An input that crashes is written to fuzz/target/crashes.
 set -euo pipefail
+TIMEFORMAT='%U s of CPU'
 cd "$(dirname "$0")"
 
 seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET...]}
@@ -24,14 +25,14 @@ declare -A dictionary=([document]=json [archive]=archive [arguments]=arguments)
 fuzz() {
     local target=$1 dict=${dictionary[$1]:-} grown=target/corpus/$1 log=target/$1.log
     mkdir -p "$grown"
-    if ! "$bin/$target" "${options[@]}" ${dict:+-dict=dictionaries/$dict.dict} \
-            "$grown" "corpus/$target" >"$log" 2>&1; then
+    if ! { time "$bin/$target" "${options[@]}" ${dict:+-dict=dictionaries/$dict.dict} \
+            "$grown" "corpus/$target" >"$log" 2>&1; } 2>"$log.time"; then
         tail -n 60 "$log"
         echo "fuzz: $target crashed; the input is in fuzz/target/crashes" >&2
         return 1
     fi
     # The coverage at the start and at the end, how many inputs were tried, and the CPU time of it.
-    echo "fuzz: $target, $seconds s ($(times | tail -n 1) of CPU)"
+    echo "fuzz: $target, $seconds s $(<"$log.time")"
     grep -m1 INITED "$log"
     grep DONE "$log"
     grep number_of_executed_units "$log"
