@@ -10,6 +10,7 @@ ARGS   ?=
 
 PY     := .venv/bin/python
 MODULE := target/release/libredis_state.so
+PYTHON := tests benches scripts fuzz src/core/tests/golden
 FAULT  := target/fault/release/libredis_state.so
 export SERVER
 
@@ -19,7 +20,7 @@ export SERVER
 help:
 	@echo 'make run           build, then start a server with the module (PORT=6379 DATA=data)'
 	@echo 'make test          every test, on one server'
-	@echo 'make lint          formatting, clippy, docs, layers'
+	@echo 'make lint          formatting, clippy, ruff, shellcheck, docs, layers'
 	@echo 'make bench         the server benchmarks; bench-smoke: the same, small'
 	@echo 'make fuzz          every fuzz target for TIME=60 seconds'
 	@echo 'make test-matrix   the integration tests on every supported server'
@@ -55,10 +56,14 @@ test-server:
 	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) $(PY) -m pytest tests $(ARGS)
 
 lint:
+	@scripts/setup.sh lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --features fault-injection -- -D warnings
 	python3 src/core/tests/golden/make.py --check
+	$(PY) -m ruff check $(PYTHON)
+	$(PY) -m ruff format --check $(PYTHON)
+	shellcheck scripts/*.sh fuzz/*.sh .ci/run
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items
 	@tree=$$(cargo tree -p redis-state-core --prefix none --edges normal,build) \
 	    && ! grep redis <<<"$$tree" | grep -v '^redis-state-core ' \

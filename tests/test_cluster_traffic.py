@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from documents import document
-from harness import OK, SLOWDOWN, ServerCrashed, Wire, array, bulk, digest, wait_in_sync, server_version, wait_until
+from harness import OK, SLOWDOWN, ServerCrashed, Wire, array, bulk, digest, server_version, wait_in_sync, wait_until
 
 ROUNDS = max(2, int(os.environ.get("FAULT_ROUNDS", "5")) // 10)
 RING = 1000

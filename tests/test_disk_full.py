@@ -13,9 +13,9 @@ from harness import (
     bulk,
     digest,
     follow,
-    wait_in_sync,
-    wait_for_save,
     start_saving,
+    wait_for_save,
+    wait_in_sync,
     wait_until,
 )
 from traffic import Traffic

@@ -90,7 +90,11 @@ def test_each_write_has_its_event(server, listener):
         wire("SM.RESET", "n")
         wire("SM.CREATE", "n")
     assert [name for name in listener.names() if name != "new"] == [
-        "sm.set", "sm.mutate", "sm.mutate", "sm.reset", "sm.create",
+        "sm.set",
+        "sm.mutate",
+        "sm.mutate",
+        "sm.reset",
+        "sm.create",
     ]
 
 

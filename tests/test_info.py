@@ -100,7 +100,16 @@ def test_white_space_and_state_make_no_definition(server):
     holds(server, 2, 1)
 
 
-GOES = ["FLUSHALL SYNC", "FLUSHALL ASYNC", "FLUSHDB", "DEL m", "UNLINK m", "SET m text", "PEXPIRE m -1", "RENAME text m"]
+GOES = [
+    "FLUSHALL SYNC",
+    "FLUSHALL ASYNC",
+    "FLUSHDB",
+    "DEL m",
+    "UNLINK m",
+    "SET m text",
+    "PEXPIRE m -1",
+    "RENAME text m",
+]
 
 
 @pytest.mark.parametrize("goes", GOES)
@@ -208,8 +217,17 @@ def test_documents(counted):
 
 
 def test_reading_counts_nothing(counted):
-    for command in ["GET m", "GET m REASON", "STATE m LIST", "NEXT m", "CAN m boo", "CAN m bar",
-                    "EXPORT m DOT", "LINT m", "TEMPLATE"]:
+    for command in [
+        "GET m",
+        "GET m REASON",
+        "STATE m LIST",
+        "NEXT m",
+        "CAN m boo",
+        "CAN m bar",
+        "EXPORT m DOT",
+        "LINT m",
+        "TEMPLATE",
+    ]:
         assert counted(*f"SM.{command}".split()) == {}, command
 
 

@@ -8,12 +8,12 @@ from harness import (
     background_save,
     digest,
     follow,
-    wait_in_sync,
     rewrite_aof,
-    wait_for_save,
     server_version,
     start_saving,
     value_digests,
+    wait_for_save,
+    wait_in_sync,
     wait_until,
 )
 from proxy import CuttingProxy

@@ -25,7 +25,6 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 NOT_RUN = re.compile(r"<!-- not run: .+ -->\n+$")
 
 
-
 def blocks(path, kind):
     """(line number, text) of every block of a kind that is to be run."""
     text = path.read_text()
@@ -101,10 +100,18 @@ def test_transcripts(servers, path):
 def one_shot(port, command):
     """A command line of the shell: redis-cli with arguments, run where the README is."""
     line = command.removeprefix("$ redis-cli ")
-    return subprocess.run(
-        f"redis-cli --no-raw -p {port} {line}",
-        shell=True, capture_output=True, check=True, timeout=30 * SLOWDOWN, cwd=ROOT,
-    ).stdout.decode().rstrip("\n")
+    return (
+        subprocess.run(
+            f"redis-cli --no-raw -p {port} {line}",
+            shell=True,
+            capture_output=True,
+            check=True,
+            timeout=30 * SLOWDOWN,
+            cwd=ROOT,
+        )
+        .stdout.decode()
+        .rstrip("\n")
+    )
 
 
 def test_the_readme_has_both_walks():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from documents import ORDER, order
-from harness import SECOND_MODULE, digest, follow, wait_in_sync, rewrite_aof
+from harness import SECOND_MODULE, digest, follow, rewrite_aof, wait_in_sync
 from traffic import Traffic
 
 OPERATIONS = 6000
@@ -106,9 +106,7 @@ def test_a_replica_refuses_writes_and_answers_reads(servers):
 SECOND = [f"loadmodule {SECOND_MODULE}"]
 
 
-@pytest.mark.skipif(
-    not SECOND_MODULE.exists(), reason=f"no second module at {SECOND_MODULE}: make build-tests"
-)
+@pytest.mark.skipif(not SECOND_MODULE.exists(), reason=f"no second module at {SECOND_MODULE}: make build-tests")
 @pytest.mark.parametrize("edge", [[], ["redisstate.compat edge"]], ids=["documented", "edge"])
 def test_a_command_of_another_module_does_the_same_everywhere(servers, edge):
     """It is replicated and not what it calls, so replicas and the file call that again: under their

@@ -19,10 +19,10 @@ from pathlib import Path
 # The servers are started by the same code that starts them for the tests.
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent.parent / "tests/support"))
 
+import callgrind_hot  # noqa: E402
 import definitions  # noqa: E402
 import figures  # noqa: E402
 import growth  # noqa: E402
-import callgrind_hot  # noqa: E402
 import keys  # noqa: E402
 import parsing  # noqa: E402
 import report  # noqa: E402
@@ -58,9 +58,7 @@ def arguments():
     parser.add_argument("--smoke", action="store_true", help="small, and writes nothing")
     parser.add_argument("--only", choices=SECTIONS, help="one section, printed only")
     parser.add_argument("--redraw", action="store_true", help="docs anew, from the data file")
-    parser.add_argument(
-        "--profile", choices=callgrind_hot.plans(), metavar="NAME", help="the profile of a hot command"
-    )
+    parser.add_argument("--profile", choices=callgrind_hot.plans(), metavar="NAME", help="the profile of a hot command")
     return parser.parse_args()
 
 

@@ -3,9 +3,9 @@
 import statistics
 import tempfile
 
+import baselines
 import harness
 import instructions
-import baselines
 import profiles
 import shapes
 from figures import Figure, Skip

@@ -2,11 +2,11 @@
 
 import statistics
 
-import harness
+import baselines
 import callgrind_hot
+import harness
 import instructions
 import load
-import baselines
 import shapes
 from figures import Figure
 

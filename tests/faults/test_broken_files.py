@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from documents import ORDER, document
-from harness import CRASH, SLOWDOWN, Server, aof_files, digest, encode, wait_in_sync, rewrite_aof, wait_until
+from harness import CRASH, SLOWDOWN, Server, aof_files, digest, encode, rewrite_aof, wait_in_sync, wait_until
 from proxy import CuttingProxy
 from server_files import RDB_CONFIG, commands, line, value_span
 
@@ -31,7 +31,9 @@ MACHINES = {
 }
 REASONS = r"the data ends too early|record|definition|archive|number|state|reason|encoding|magic|header"
 SAYS_WHY = re.compile(rf"key '(\S+)' holds no valid state machine: .*({REASONS})".encode())
-BAD_NUMBER = re.compile(rb"key '\S+' holds no valid state machine: definition \w+ was (not in the file so far|in the file before)")
+BAD_NUMBER = re.compile(
+    rb"key '\S+' holds no valid state machine: definition \w+ was (not in the file so far|in the file before)"
+)
 # The servers' own last words on what they meet outside of a machine: nothing that a sound start says.
 SERVERS_WORDS = re.compile(
     rb"Internal error in RDB reading offset|Short read or OOM loading DB|Terminating server after rdb file"

@@ -1,11 +1,11 @@
 """Real servers for the tests: each on a port and in a folder of its own, gone when the test ends.
 
-    SERVER   the server to test: a name on the path, or a path (default redis-server);
-             scripts/servers.sh makes one script for every release that is tested
-    MODULE   the module to load (default target/release/libredis_state.so)
-    FAULT_MODULE    the same, built with fault injection
-    SECOND_MODULE   a module that calls this one (default target/debug/examples/libsecond_module.so)
-    SLOWDOWN        by how much every wait is stretched (a server under a memory checker: 4)
+SERVER   the server to test: a name on the path, or a path (default redis-server);
+         scripts/servers.sh makes one script for every release that is tested
+MODULE   the module to load (default target/release/libredis_state.so)
+FAULT_MODULE    the same, built with fault injection
+SECOND_MODULE   a module that calls this one (default target/debug/examples/libsecond_module.so)
+SLOWDOWN        by how much every wait is stretched (a server under a memory checker: 4)
 """
 
 import ctypes
@@ -28,12 +28,8 @@ import redis
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = os.environ.get("SERVER", "redis-server")
 MODULE = Path(os.environ.get("MODULE", ROOT / "target/release/libredis_state.so")).resolve()
-FAULT_MODULE = Path(
-    os.environ.get("FAULT_MODULE", ROOT / "target/fault/release/libredis_state.so")
-).resolve()
-SECOND_MODULE = Path(
-    os.environ.get("SECOND_MODULE", ROOT / "target/debug/examples/libsecond_module.so")
-).resolve()
+FAULT_MODULE = Path(os.environ.get("FAULT_MODULE", ROOT / "target/fault/release/libredis_state.so")).resolve()
+SECOND_MODULE = Path(os.environ.get("SECOND_MODULE", ROOT / "target/debug/examples/libsecond_module.so")).resolve()
 SLOWDOWN = float(os.environ.get("SLOWDOWN", "1"))
 # Under a memory checker a server must end by itself: the checker writes its report then.
 GRACEFUL_STOP = SLOWDOWN > 1
