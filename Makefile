@@ -64,6 +64,7 @@ lint:
 	$(PY) -m ruff check $(PYTHON)
 	$(PY) -m ruff format --check $(PYTHON)
 	shellcheck scripts/*.sh fuzz/*.sh .ci/run
+	scripts/layers.py
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items
 	@tree=$$(cargo tree -p redis-state-core --prefix none --edges normal,build) \
 	    && ! grep redis <<<"$$tree" | grep -v '^redis-state-core ' \
