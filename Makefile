@@ -8,6 +8,8 @@ ROUNDS ?= 300
 COUNT  ?= 100000
 ARGS   ?=
 
+# Builds go side by side, and make shares its slots with other makes only: cargo is to count its own.
+CARGO  := env -u MAKEFLAGS -u MFLAGS cargo
 PY     := .venv/bin/python
 MODULE := target/release/libredis_state.so
 PYTHON := tests benches scripts fuzz src/core/tests/golden
@@ -34,11 +36,11 @@ setup:
 	@scripts/setup.sh test
 
 build:
-	cargo build --release
+	$(CARGO) build --release
 
 build-tests:
-	cargo build --release --features fault-injection --target-dir target/fault
-	cargo build --example second_module
+	$(CARGO) build --release --features fault-injection --target-dir target/fault
+	$(CARGO) build --example second_module
 
 run:
 	@scripts/setup.sh run
@@ -50,7 +52,7 @@ test: setup
 	@$(MAKE) --no-print-directory test-server
 
 test-core:
-	cargo test --workspace
+	$(CARGO) test --workspace
 
 test-server:
 	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) $(PY) -m pytest tests $(ARGS)
