@@ -9,7 +9,7 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock commands.json ./
 COPY src src
 COPY benches benches
-COPY tests/second_module.rs tests/
+COPY tests/modules/second_module.rs tests/modules/
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim

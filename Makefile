@@ -1,4 +1,4 @@
-# make run and make test set up what they need; see tests/setup.sh.
+# make run and make test set up what they need; see scripts/setup.sh.
 SHELL  := /bin/bash
 SERVER ?= redis-server
 PORT   ?= 6379
@@ -8,8 +8,11 @@ ROUNDS ?= 300
 COUNT  ?= 100000
 ARGS   ?=
 
+# Builds go side by side, and make shares its slots with other makes only: cargo is to count its own.
+CARGO  := env -u MAKEFLAGS -u MFLAGS cargo
 PY     := .venv/bin/python
 MODULE := target/release/libredis_state.so
+PYTHON := tests benches scripts fuzz src/core/tests/golden
 FAULT  := target/fault/release/libredis_state.so
 export SERVER
 
@@ -19,7 +22,7 @@ export SERVER
 help:
 	@echo 'make run           build, then start a server with the module (PORT=6379 DATA=data)'
 	@echo 'make test          every test, on one server'
-	@echo 'make lint          formatting, clippy, docs, layers'
+	@echo 'make lint          formatting, clippy, ruff, shellcheck, docs, layers'
 	@echo 'make bench         the server benchmarks; bench-smoke: the same, small'
 	@echo 'make fuzz          every fuzz target for TIME=60 seconds'
 	@echo 'make test-matrix   the integration tests on every supported server'
@@ -30,42 +33,47 @@ help:
 	@echo 'SERVER=/path/to/redis-server picks another server for run, test and bench'
 
 setup:
-	@tests/setup.sh test
+	@scripts/setup.sh test
 
 build:
-	cargo build --release
+	$(CARGO) build --release
 
 build-tests:
-	cargo build --release --features fault-injection --target-dir target/fault
-	cargo build --example second_module
+	$(CARGO) build --release --features fault-injection --target-dir target/fault
+	$(CARGO) build --example second_module
 
 run:
-	@tests/setup.sh run
+	@scripts/setup.sh run
 	@$(MAKE) --no-print-directory build
-	@PORT=$(PORT) DATA=$(DATA) tests/run-server.sh $(MODULE)
+	@PORT=$(PORT) DATA=$(DATA) scripts/run-server.sh $(MODULE)
 
 test: setup
-	@$(MAKE) --no-print-directory test-core build build-tests
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core build build-tests
 	@$(MAKE) --no-print-directory test-server
 
 test-core:
-	cargo test --workspace
+	$(CARGO) test --workspace
 
 test-server:
 	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) $(PY) -m pytest tests $(ARGS)
 
 lint:
+	@scripts/setup.sh lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --features fault-injection -- -D warnings
 	python3 src/core/tests/golden/make.py --check
+	$(PY) -m ruff check $(PYTHON)
+	$(PY) -m ruff format --check $(PYTHON)
+	shellcheck scripts/*.sh fuzz/*.sh .ci/run
+	scripts/layers.py
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items
 	@tree=$$(cargo tree -p redis-state-core --prefix none --edges normal,build) \
 	    && ! grep redis <<<"$$tree" | grep -v '^redis-state-core ' \
 	    || { echo 'lint: the core must know nothing of the server'; exit 1; }
 
 setup-bench:
-	@tests/setup.sh bench
+	@scripts/setup.sh bench
 
 bench: setup-bench build
 	$(PY) benches/server/bench.py $(ARGS)
@@ -74,13 +82,13 @@ bench-smoke: setup-bench build
 	$(PY) benches/server/bench.py --smoke
 
 fuzz:
-	@tests/setup.sh fuzz
+	@scripts/setup.sh fuzz
 	fuzz/run.sh $(TIME)
 
 test-matrix:
-	@tests/setup.sh matrix
+	@scripts/setup.sh matrix
 	@$(MAKE) --no-print-directory build build-tests
-	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) tests/matrix.sh $(ARGS)
+	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) scripts/matrix.sh $(ARGS)
 
 test-hostile: setup build
 	MODULE=$(MODULE) HOSTILE_COUNT=$(COUNT) $(PY) -m pytest tests/hostile $(ARGS)
@@ -89,11 +97,11 @@ test-faults: setup build
 	MODULE=$(MODULE) FAULT_ROUNDS=$(ROUNDS) $(PY) -m pytest tests/faults $(ARGS)
 
 test-memory: setup
-	tests/memory.sh $(ARGS)
+	scripts/memory.sh $(ARGS)
 
 miri:
-	@tests/setup.sh core-memory
-	tests/miri.sh
+	@scripts/setup.sh core-memory
+	scripts/miri.sh
 
 clean:
 	cargo clean

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the fuzz targets one after the other and fails at the first crash.
+# Runs the fuzz targets, one on each core at a time, and fails if one of them crashed.
 #
 #   fuzz/run.sh SECONDS [TARGET...]     each target (all of them by default) for so many seconds
 #
@@ -22,20 +22,34 @@ options=(-max_total_time="$seconds" -timeout=25 -rss_limit_mb=1024 -malloc_limit
          -max_len=4096 -print_final_stats=1 -verbosity=1 -artifact_prefix=target/crashes/)
 declare -A dictionary=([document]=json [archive]=archive [arguments]=arguments)
 
-for target in "${targets[@]}"; do
-    grown=target/corpus/$target
+fuzz() {
+    local target=$1 dict=${dictionary[$1]:-} grown=target/corpus/$1 log=target/$1.log
     mkdir -p "$grown"
-    dict=${dictionary[$target]:-}
-    log=target/$target.log
-    echo "fuzz: $target for $seconds s"
-    if ! time "$bin/$target" "${options[@]}" ${dict:+-dict=dictionaries/$dict.dict} \
-            "$grown" "corpus/$target" >"$log" 2>&1; then
+    if ! { time "$bin/$target" "${options[@]}" ${dict:+-dict=dictionaries/$dict.dict} \
+            "$grown" "corpus/$target" >"$log" 2>&1; } 2>"$log.time"; then
         tail -n 60 "$log"
         echo "fuzz: $target crashed; the input is in fuzz/target/crashes" >&2
-        exit 1
+        return 1
     fi
-    # The coverage at the start and at the end, and how many inputs were tried.
+    # The coverage at the start and at the end, how many inputs were tried, and the CPU time of it.
+    echo "fuzz: $target, $seconds s $(<"$log.time")"
     grep -m1 INITED "$log"
     grep DONE "$log"
     grep number_of_executed_units "$log"
+}
+
+failed=0
+running=0
+for target in "${targets[@]}"; do
+    if ((running == $(nproc))); then
+        wait -n || failed=1
+        ((running -= 1)) || true
+    fi
+    fuzz "$target" &
+    ((running += 1))
 done
+while ((running > 0)); do
+    wait -n || failed=1
+    ((running -= 1)) || true
+done
+exit $failed

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes the seed corpus: small inputs that reach every part of the code. The machines, records
 and archives are those of the golden files."""
+
 import pathlib
 
 HERE = pathlib.Path(__file__).parent
@@ -33,20 +34,37 @@ DOCUMENTS = {
 ORDER = (GOLDEN / "order.json").read_bytes()
 SESSIONS = {
     "life": [
-        [b"SM.SET", b"o", ORDER], [b"SM.MUTATE", b"o", b"paid", b"card"], [b"SM.GET", b"o"],
-        [b"SM.MUTATE", b"o", b"new"], [b"SM.MUTATE", b"o", b"new", b"", b"FORCE"],
-        [b"SM.STATE", b"o", b"LIST"], [b"SM.GET", b"o", b"reason"], [b"SM.RESET", b"o"],
-        [b"SM.NEXT", b"o"], [b"SM.CAN", b"o", b"paid"], [b"SM.LINT", b"o"],
-        [b"SM.EXPORT", b"o", b"dot"], [b"SM.EXPORT", b"o", b"Mermaid"],
+        [b"SM.SET", b"o", ORDER],
+        [b"SM.MUTATE", b"o", b"paid", b"card"],
+        [b"SM.GET", b"o"],
+        [b"SM.MUTATE", b"o", b"new"],
+        [b"SM.MUTATE", b"o", b"new", b"", b"FORCE"],
+        [b"SM.STATE", b"o", b"LIST"],
+        [b"SM.GET", b"o", b"reason"],
+        [b"SM.RESET", b"o"],
+        [b"SM.NEXT", b"o"],
+        [b"SM.CAN", b"o", b"paid"],
+        [b"SM.LINT", b"o"],
+        [b"SM.EXPORT", b"o", b"dot"],
+        [b"SM.EXPORT", b"o", b"Mermaid"],
     ],
     "copies": [
-        [b"SM.CREATE", b"a"], [b"SM.SET", b"b", ORDER, b"shipped"], [b"COPY", b"b", b"a"],
-        [b"DEL", b"b"], [b"SM.STATE", b"a"], [b"SM.SET", b"b", ORDER, b"nowhere"],
+        [b"SM.CREATE", b"a"],
+        [b"SM.SET", b"b", ORDER, b"shipped"],
+        [b"COPY", b"b", b"a"],
+        [b"DEL", b"b"],
+        [b"SM.STATE", b"a"],
+        [b"SM.SET", b"b", ORDER, b"nowhere"],
     ],
     "bad": [
-        [b"SM.MUTATE", b"none", b"x"], [b"SM.SET", b"o"], [b"SM.SET", b"o", b"{}"], [b""],
-        [b"SM.SET", b"o", ORDER, b"\x80"], [b"SM.SET", b"o", ORDER],
-        [b"SM.MUTATE", b"o", b"paid", b"\x80"], [b"SM.MUTATE", b"o", b"paid", b"", b"FORCED"],
+        [b"SM.MUTATE", b"none", b"x"],
+        [b"SM.SET", b"o"],
+        [b"SM.SET", b"o", b"{}"],
+        [b""],
+        [b"SM.SET", b"o", ORDER, b"\x80"],
+        [b"SM.SET", b"o", ORDER],
+        [b"SM.MUTATE", b"o", b"paid", b"\x80"],
+        [b"SM.MUTATE", b"o", b"paid", b"", b"FORCED"],
     ],
 }
 

@@ -1,5 +1,6 @@
 """Fixtures: servers that end with the test, and shared ones that are emptied before each test."""
 
+import os
 import subprocess
 
 import pytest
@@ -14,6 +15,12 @@ def pytest_report_header():
         f"server: {name} {'.'.join(map(str, version))} ({harness.SERVER})",
         f"module: {harness.MODULE}",
     ]
+
+
+def pytest_xdist_auto_num_workers():
+    """Two for each core, as half of the time is spent waiting: for servers to start, to save, to
+    follow one another."""
+    return min(8, 2 * len(os.sched_getaffinity(0)))
 
 
 def pytest_configure():

@@ -131,9 +131,7 @@ def test_the_category_lists_its_commands(server):
 @pytest.mark.parametrize("category", ["read", "write", "fast", "slow"])
 def test_the_categories_list_the_commands_of_the_metadata(server, category):
     listed = {name.decode().upper() for name in server.raw("ACL", "CAT", category)}
-    assert listed & COMMANDS == {
-        command for command, entry in METADATA.items() if category in entry["acl_categories"]
-    }
+    assert listed & COMMANDS == {command for command, entry in METADATA.items() if category in entry["acl_categories"]}
 
 
 @pytest.mark.skipif(HAS_CATEGORIES, reason="this server has categories for modules")

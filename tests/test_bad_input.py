@@ -33,7 +33,10 @@ REFUSED = {
     "map a string": (b'{"initial":"a","map":"x"}', ["map: expected an object"]),
     "targets not an array": (b'{"initial":"a","map":{"a":"b"}}', ["map.a: expected an array"]),
     "targets an object": (b'{"initial":"a","map":{"a":{}}}', ["map.a: expected an array, found an object"]),
-    "target a number": (b'{"initial":"a","map":{"bar":["b",7]}}', ["invalid machine: map.bar[1]: expected a string, found 7"]),
+    "target a number": (
+        b'{"initial":"a","map":{"bar":["b",7]}}',
+        ["invalid machine: map.bar[1]: expected a string, found 7"],
+    ),
     "target an array": (b'{"initial":"a","map":{"a":[["b"]]}}', ["map.a[0]: expected a string, found an array"]),
     "target null": (b'{"initial":"a","map":{"a":["b","c",null]}}', ["map.a[2]: expected a string, found null"]),
     "unknown field": (b'{"initial":"a","map":{},"states":[]}', ["states"]),
@@ -96,7 +99,7 @@ def test_deep_objects(sm, levels):
 
 
 @pytest.mark.parametrize("levels", [100, 10_000, 1_000_000])
-@pytest.mark.parametrize("text", [b"[" , b'{"map":', b'{"initial":"a","map":{"a":['])
+@pytest.mark.parametrize("text", [b"[", b'{"map":', b'{"initial":"a","map":{"a":['])
 def test_deep_and_unclosed(sm, text, levels):
     refuse(sm, text * levels)
 

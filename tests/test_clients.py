@@ -15,6 +15,8 @@ import pytest
 import nodejs
 from harness import ROOT, SLOWDOWN
 
+pytestmark = pytest.mark.once
+
 README = (ROOT / "README.md").read_text()
 RECIPE = re.compile(r"<!-- recipe: ([^>]+?) -->\n(?:<!-- .*? -->\n)*```\w+\n(.*?)^```$", re.M | re.S)
 RECIPES = dict(RECIPE.findall(README))
@@ -67,7 +69,7 @@ def built(name):
         pytest.skip("cargo is not installed")
     (BUILD / "src/bin").mkdir(parents=True, exist_ok=True)
     for file in ("Cargo.toml", "Cargo.lock"):
-        shutil.copy(CRATE / file, BUILD)
+        write_if_new(BUILD / file, (CRATE / file).read_text())
     for suffix in ("", " cluster"):
         text, count = ADDRESS.subn('std::env::var("ADDRESS").unwrap()', RECIPES["redis-rs" + suffix])
         assert count == 1
@@ -78,9 +80,12 @@ def built(name):
 
 
 def write_if_new(path, text):
-    """Leaves an unchanged file alone, so that cargo doesn't build it again."""
+    """Leaves an unchanged file alone, so that cargo doesn't build it again. Others see it whole or not
+    at all: another worker may be at the same, and cargo running."""
     if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+        whole = path.with_suffix(f".{os.getpid()}")
+        whole.write_text(text)
+        whole.replace(path)
 
 
 def cargo(*arguments, skip=None):

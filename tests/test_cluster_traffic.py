@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from documents import document
-from harness import OK, SLOWDOWN, ServerCrashed, Wire, array, bulk, digest, in_sync, server_version, wait_until
+from harness import OK, SLOWDOWN, ServerCrashed, Wire, array, bulk, digest, server_version, wait_in_sync, wait_until
 
 ROUNDS = max(2, int(os.environ.get("FAULT_ROUNDS", "5")) // 10)
 RING = 1000
@@ -232,7 +232,7 @@ def test_a_primary_that_is_killed_is_replaced(servers):
     for survivor in survivors:
         survivor.end()
         assert survivor.lost == 1
-    in_sync(replica, primary)
+    wait_in_sync(replica, primary)
     assert digest(primary) == digest(replica)
 
 

@@ -40,9 +40,7 @@ def test_create_makes_a_blank_machine(wire):
 
 
 def test_get_writes_the_normal_form(sm):
-    assert sm("SM.GET", "m") == bulk(
-        '{"current":"bar","map":{"bar":["blee","boo"],"boo":["blee"]},"initial":"bar"}'
-    )
+    assert sm("SM.GET", "m") == bulk('{"current":"bar","map":{"bar":["blee","boo"],"boo":["blee"]},"initial":"bar"}')
 
 
 def test_get_of_a_missing_key_is_nil(wire):
@@ -62,7 +60,7 @@ def test_order_and_repeats_of_keys_and_targets_stay(wire):
     assert wire("SM.GET", "m") == bulk(text)
 
 
-@pytest.mark.parametrize("field", ['', '"current":"",'])
+@pytest.mark.parametrize("field", ["", '"current":"",'])
 def test_empty_or_missing_current_means_initial(wire, field):
     assert wire("SM.SET", "m", '{%s"initial":"a","map":{"a":["b"]}}' % field) == OK
     assert wire("SM.STATE", "m") == array("a")
@@ -269,9 +267,7 @@ ON_A_KEY = [
 
 
 @pytest.mark.parametrize("command", ON_A_KEY, ids=lambda c: " ".join(map(str, c[:1] + c[2:])))
-@pytest.mark.parametrize(
-    "make", [("SET", "k", "v"), ("HSET", "k", "f", "v"), ("XADD", "k", "1-1", "f", "v")]
-)
+@pytest.mark.parametrize("make", [("SET", "k", "v"), ("HSET", "k", "f", "v"), ("XADD", "k", "1-1", "f", "v")])
 def test_wrongtype(wire, command, make):
     wire(*make)
     kind = wire("TYPE", "k")
@@ -295,9 +291,7 @@ def test_set_clears_the_ttl_as_SET_does(sm):
     assert sm("TTL", "m") == b":-1\r\n"
 
 
-@pytest.mark.parametrize(
-    "command", [("SM.MUTATE", "m", "boo"), ("SM.RESET", "m"), ("SM.MUTATE", "m", "nowhere")]
-)
+@pytest.mark.parametrize("command", [("SM.MUTATE", "m", "boo"), ("SM.RESET", "m"), ("SM.MUTATE", "m", "nowhere")])
 def test_moves_keep_the_ttl(sm, command):
     assert sm("PEXPIREAT", "m", 33177117420000) == b":1\r\n"
     sm(*command)
@@ -352,9 +346,7 @@ def watched(db, command):
         return watcher("EXEC") in (NIL, b"*-1\r\n")
 
 
-@pytest.mark.parametrize(
-    "command", [("SM.MUTATE", "m", "boo"), ("SM.SET", "m", ORDER), ("SM.CREATE", "m")]
-)
+@pytest.mark.parametrize("command", [("SM.MUTATE", "m", "boo"), ("SM.SET", "m", ORDER), ("SM.CREATE", "m")])
 def test_watch_is_tripped_by_a_change(db, command):
     assert watched(db, command)
 

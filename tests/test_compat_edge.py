@@ -19,8 +19,7 @@ def sm(edge):
 
 def document(current, reason=""):
     return bulk(
-        '{"current":"%s","map":{"bar":["blee","boo"],"boo":["blee"]},"initial":"bar","reason":"%s"}'
-        % (current, reason)
+        '{"current":"%s","map":{"bar":["blee","boo"],"boo":["blee"]},"initial":"bar","reason":"%s"}' % (current, reason)
     )
 
 
@@ -51,9 +50,7 @@ def test_a_target_must_be_a_key_of_the_map(sm):
     assert sm("SM.MUTATE", "m", "bar", "", "FORCE") == OK
 
 
-@pytest.mark.parametrize(
-    "command", [("SM.GET", "m", "X"), ("SM.STATE", "m", "X"), ("SM.MUTATE", "m", "boo", "", "X")]
-)
+@pytest.mark.parametrize("command", [("SM.GET", "m", "X"), ("SM.STATE", "m", "X"), ("SM.MUTATE", "m", "boo", "", "X")])
 def test_an_unknown_option(sm, command):
     assert sm(*command) == UNKNOWN_OPTION
     assert sm("SM.GET", "m") == document("bar")

@@ -13,9 +13,9 @@ from harness import (
     bulk,
     digest,
     follow,
-    in_sync,
-    saving_ended,
     start_saving,
+    wait_for_save,
+    wait_in_sync,
     wait_until,
 )
 from traffic import Traffic
@@ -73,9 +73,9 @@ def test_saves_that_fail_under_traffic(servers):
         primary.limit_file_size(1000)
         start_saving(primary)
         traffic.run(300)
-        assert saving_ended(primary) == "err"
+        assert wait_for_save(primary) == "err"
         primary.limit_file_size(None)
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     traffic.check()
     assert digest(replica) == digest(primary)
     primary.run("SAVE")
@@ -102,6 +102,6 @@ def test_a_replica_that_was_away_for_longer_than_the_backlog(servers):
     traffic.run(500)
     again = lambda: traffic.run(20) and primary.info("stats")["sync_full"] > full
     wait_until(again, "a full sync", 60)
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     traffic.check(replica)
     assert digest(replica) == digest(primary)

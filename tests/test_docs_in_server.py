@@ -1,12 +1,13 @@
 """What the server says about the commands is what commands.json says, all of it and nothing else."""
 
 import json
+import os
 import shutil
 
 import pytest
 
 from harness import ROOT, server_version
-from terminal import CLEAR, Terminal
+from transcripts import CLEAR, Terminal
 
 METADATA = json.loads((ROOT / "commands.json").read_text())
 NAME, VERSION = server_version()
@@ -207,6 +208,16 @@ def test_hints_as_the_readme_writes_them():
     for command, entry in METADATA.items():
         line = f"{command} {hint(entry['arguments'])}".rstrip().replace("|", "\\|")
         assert f"| `{line}` |" in readme
+
+
+def test_without_terminal_devices_what_needs_one_is_skipped(monkeypatch):
+    def no_terminal():
+        raise OSError("out of pty devices")
+
+    monkeypatch.setattr(os, "forkpty", no_terminal)
+    monkeypatch.setattr(os, "openpty", no_terminal)
+    with pytest.raises(pytest.skip.Exception, match="no terminal devices: out of pty devices"):
+        Terminal("redis-cli")
 
 
 def test_redis_cli_hints(cli):

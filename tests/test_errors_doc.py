@@ -7,6 +7,8 @@ import pytest
 from documents import ORDER
 from harness import ROOT
 
+pytestmark = pytest.mark.once
+
 TEXT = (ROOT / "docs/errors.md").read_text()
 
 

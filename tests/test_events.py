@@ -3,7 +3,7 @@
 import pytest
 
 from documents import ORDER
-from harness import in_sync
+from harness import wait_in_sync
 
 # Each of these is refused or changes nothing, on a machine as it was stored.
 QUIET = [
@@ -90,7 +90,11 @@ def test_each_write_has_its_event(server, listener):
         wire("SM.RESET", "n")
         wire("SM.CREATE", "n")
     assert [name for name in listener.names() if name != "new"] == [
-        "sm.set", "sm.mutate", "sm.mutate", "sm.reset", "sm.create",
+        "sm.set",
+        "sm.mutate",
+        "sm.mutate",
+        "sm.reset",
+        "sm.create",
     ]
 
 
@@ -200,7 +204,7 @@ def test_a_replica_has_the_events_of_its_primary(servers, listen):
         wire("SM.RESET", "m")
         wire("SM.RESET", "m")
         wire("SM.CREATE", "m")
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     expected = ["sm.set", "sm.mutate", "sm.mutate", "sm.reset", "sm.create"]
     assert there.names() == expected
     assert here.names() == expected
@@ -210,12 +214,12 @@ def test_a_replica_of_a_primary_in_edge_mode(servers, listen):
     """A reset that keeps its reason is sent as a move: the only event with another name there."""
     primary, replica = servers.start(module_args="compat edge"), servers.start()
     replica.run("REPLICAOF", "127.0.0.1", primary.port)
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     there, here = listen(primary, "Kd"), listen(replica, "Kd")
     with primary.wire() as wire:
         wire("SM.SET", "m", ORDER)
         wire("SM.MUTATE", "m", "boo", "why")
         wire("SM.RESET", "m")
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     assert there.names() == ["sm.set", "sm.mutate", "sm.reset"]
     assert here.names() == ["sm.set", "sm.mutate", "sm.mutate"]

@@ -17,6 +17,8 @@ from test_corpus import FILES, load
 from test_lint import in_order
 
 GALLERY = sorted(ROOT.glob("docs/gallery/*.json"))
+# What a text looks like drawn doesn't depend on the server that gives it.
+once = pytest.mark.once
 graphviz = pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
 
 # Names that are, or look like, something else to one of the two languages, to HTML or to Markdown.
@@ -130,12 +132,14 @@ def fills(node):
     return [path.get("fill") for path in node.iter(f"{SVG}path")]
 
 
+@once
 @graphviz
 @pytest.mark.parametrize(("path", "read"), machines(GALLERY, from_gallery) + machines(FILES, load))
 def test_graphviz_draws_the_machine(db, path, read):
     check_drawing(db, read(path))
 
 
+@once
 @graphviz
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:30])
 def test_graphviz_takes_any_name(db, name):
@@ -143,11 +147,13 @@ def test_graphviz_takes_any_name(db, name):
     check_drawing(db, Machine({"a": [name]}, "a", name))
 
 
+@once
 @graphviz
 def test_graphviz_takes_them_all_at_once(db):
     check_drawing(db, ring(HOSTILE))
 
 
+@once
 @graphviz
 @pytest.mark.parametrize("current", ["bar", "boo", "blee", "elsewhere"])
 def test_graphviz_shows_the_current_state(db, current):
@@ -185,6 +191,7 @@ def check_labels(model, found):
         assert spaces_joined(html.unescape(label)) == spaces_joined(shown(name))
 
 
+@once
 def test_mermaid_reads_every_machine(db, tmp_path):
     # Mermaid takes minutes for the largest ones.
     small = [path for path in FILES if path.stat().st_size < 20_000]
@@ -195,6 +202,7 @@ def test_mermaid_reads_every_machine(db, tmp_path):
         check_diagram(model, diagram)
 
 
+@once
 def test_mermaid_shows_any_name_as_it_is(db, tmp_path):
     # But white space alone, which a browser shows as nothing, and what Mermaid itself writes for an
     # entity: it takes that for one wherever it meets it, escaped or not, and shows the character.
@@ -207,6 +215,7 @@ def test_mermaid_shows_any_name_as_it_is(db, tmp_path):
         check_labels(model, diagram)
 
 
+@once
 def test_mermaid_takes_them_all_at_once(db, tmp_path):
     model = ring(HOSTILE)
     (found,) = read_by_mermaid([export(db, model, "MERMAID")], tmp_path)

@@ -7,6 +7,8 @@ import pytest
 
 from harness import ROOT
 
+pytestmark = pytest.mark.once
+
 GALLERY = ROOT / "docs/gallery"
 MACHINES = sorted(GALLERY.glob("*.json"))
 TEXT = (GALLERY / "README.md").read_text()

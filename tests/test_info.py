@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from documents import ORDER
-from harness import ROOT, in_sync, wait_until
+from harness import ROOT, wait_in_sync, wait_until
 from traffic import Traffic
 
 OTHER = b'{"initial":"on","map":{"on":["off"],"off":["on"]}}'
@@ -100,7 +100,16 @@ def test_white_space_and_state_make_no_definition(server):
     holds(server, 2, 1)
 
 
-GOES = ["FLUSHALL SYNC", "FLUSHALL ASYNC", "FLUSHDB", "DEL m", "UNLINK m", "SET m text", "PEXPIRE m -1", "RENAME text m"]
+GOES = [
+    "FLUSHALL SYNC",
+    "FLUSHALL ASYNC",
+    "FLUSHDB",
+    "DEL m",
+    "UNLINK m",
+    "SET m text",
+    "PEXPIRE m -1",
+    "RENAME text m",
+]
 
 
 @pytest.mark.parametrize("goes", GOES)
@@ -152,7 +161,7 @@ def test_after_a_full_synchronisation(servers):
     for i in range(5):
         primary.run("SM.SET", f"order:{i}", ORDER)
     replica.run("REPLICAOF", "127.0.0.1", primary.port)
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     holds(replica, 5, 1)
 
 
@@ -208,8 +217,17 @@ def test_documents(counted):
 
 
 def test_reading_counts_nothing(counted):
-    for command in ["GET m", "GET m REASON", "STATE m LIST", "NEXT m", "CAN m boo", "CAN m bar",
-                    "EXPORT m DOT", "LINT m", "TEMPLATE"]:
+    for command in [
+        "GET m",
+        "GET m REASON",
+        "STATE m LIST",
+        "NEXT m",
+        "CAN m boo",
+        "CAN m bar",
+        "EXPORT m DOT",
+        "LINT m",
+        "TEMPLATE",
+    ]:
         assert counted(*f"SM.{command}".split()) == {}, command
 
 
@@ -255,7 +273,7 @@ def test_a_replica_counts_what_it_applies(servers):
     primary.run("SM.SET", "m", ORDER)
     primary.run("SM.MUTATE", "m", "boo")
     primary.run("SM.MUTATE", "m", "bar")
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     now = info(replica)
     assert (now["machines"], now["moves_done"], now["moves_refused"]) == (1, 1, 0)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import redis
 
-from harness import ROOT, digest, follow, in_sync
+from harness import ROOT, digest, follow, wait_in_sync
 from model import Machine
 
 LEGACY = ROOT / "tests/data/legacy"
@@ -82,7 +82,7 @@ def test_a_limit_binds_what_a_client_restores_and_nothing_that_is_loaded(servers
     primary = servers.start()
     follow(server, primary)
     primary.run("RESTORE", "m", 0, dump)
-    in_sync(primary, server)
+    wait_in_sync(primary, server)
     assert digest(server) == digest(primary)
 
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from harness import digest, in_sync, wait_until
+from harness import digest, wait_in_sync, wait_until
 
 ROUNDS = max(1, int(os.environ.get("FAULT_ROUNDS", "5")) // 5)
 OPERATIONS = 1500
@@ -69,7 +69,7 @@ def test_a_replica_in_either_mode(servers, primary_mode, replica_mode):
     in_mode(replica, replica_mode)
     for seed in range(ROUNDS):
         assert traffic(primary, random.Random(seed)) > OPERATIONS / 5
-        in_sync(primary, replica)
+        wait_in_sync(primary, replica)
         assert digest(replica) == digest(primary), f"seed {seed}"
 
 
@@ -79,7 +79,7 @@ def test_the_primary_changes_its_mode(servers):
     for round in range(4 * ROUNDS):
         in_mode(primary, MODES[round % 2])
         traffic(primary, rng, 300)
-        in_sync(primary, replica)
+        wait_in_sync(primary, replica)
         assert digest(replica) == digest(primary)
 
 

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from documents import ORDER
-from harness import NIL, array, in_sync
+from harness import NIL, array, wait_in_sync
 from model import Machine
 from traffic import NAMES, random_document
 
@@ -135,7 +135,7 @@ class TestReading:
     def test_a_replica_answers(self, servers, command):
         primary, replica = servers.pair()
         primary.run("SM.SET", "m", ORDER)
-        in_sync(primary, replica)
+        wait_in_sync(primary, replica)
         assert replica.raw(*command) == primary.raw(*command)
 
     def test_a_server_without_memory_answers(self, server, command):

@@ -3,7 +3,7 @@
 import pytest
 
 from documents import ORDER, order
-from harness import OK, bulk, digest, in_sync
+from harness import OK, bulk, digest, wait_in_sync
 
 OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
 GOES_ON = [
@@ -142,7 +142,7 @@ def test_a_replica_that_is_full_still_follows(servers):
         for i in range(50):
             assert client.execute_command("SM.SET", f"m:{i}", ORDER) == b"OK"
             assert client.execute_command("SM.MUTATE", f"m:{i}", "boo", f"reason {i}") == b"OK"
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     assert digest(replica) == digest(primary)
     assert replica.run("SM.GET", "m:7") == order("boo", "reason 7")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from documents import ORDER, order
-from harness import FAULT_MODULE, NIL, digest, follow, rewrite_aof, saving_ended, wait_until
+from harness import FAULT_MODULE, NIL, digest, follow, rewrite_aof, wait_for_save, wait_until
 from test_acl import METADATA, call
 
 pytestmark = pytest.mark.skipif(
@@ -122,7 +122,7 @@ def test_a_panic_while_saving_in_the_background_leaves_the_last_good_file(sm):
     sm.run("SM.MUTATE", "m", "boo")
     panic_at(sm, "rdb_save")
     sm.run("BGSAVE")
-    assert saving_ended(sm) == "err"
+    assert wait_for_save(sm) == "err"
     assert b"fault injected at rdb_save" in sm.log()
     assert (sm.folder / "dump.rdb").read_bytes() == good
     unharmed(sm)
@@ -203,7 +203,7 @@ def test_a_panic_as_a_background_save_begins_costs_nothing(sm):
     before = digest(sm)
     panic_at(sm, "file_event")
     sm.run("BGSAVE")
-    assert saving_ended(sm) == "ok"
+    assert wait_for_save(sm) == "ok"
     assert b"fault injected at file_event" in sm.log()
     panic_at(sm, "")
     sm.restart("NOSAVE")

@@ -23,9 +23,11 @@ def populate(server):
         client.execute_command("SM.CREATE", "blank")
         client.execute_command("SM.SET", "order", ORDER)
         client.execute_command("SM.SET", "moved", ORDER)
-        client.execute_command("SM.MUTATE", "moved", "boo", "é \0 \n \"why\"")
+        client.execute_command("SM.MUTATE", "moved", "boo", 'é \0 \n "why"')
         client.execute_command("SM.SET", "foreign", ORDER, "elsewhere")
-        client.execute_command("SM.SET", "names", json.dumps({"initial": "", "map": {"": ["\0", "🚀"], "\0": ["", "\n"]}}))
+        client.execute_command(
+            "SM.SET", "names", json.dumps({"initial": "", "map": {"": ["\0", "🚀"], "\0": ["", "\n"]}})
+        )
         client.execute_command("SM.SET", "repeats", '{"initial":"a","map":{"a":["b","b","a"],"c":[]}}')
         for states in (63, 64, 65, 4097):
             client.execute_command("SM.SET", f"big:{states}", big(states))

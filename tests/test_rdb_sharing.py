@@ -8,16 +8,16 @@ from harness import (
     background_save,
     digest,
     follow,
-    in_sync,
     rewrite_aof,
-    saving_ended,
     server_version,
     start_saving,
     value_digests,
+    wait_for_save,
+    wait_in_sync,
     wait_until,
 )
 from proxy import CuttingProxy
-from stored import RDB_CONFIG, record, with_expiries_past
+from server_files import RDB_CONFIG, record, with_expiries_past
 
 # The lowest two bits of a record (docs/format.md): where its definition is.
 ALONE, FIRST, EARLIER = 0, 1, 2
@@ -114,7 +114,7 @@ def test_a_full_sync_sends_each_definition_once(servers, filled, diskless):
         replica = servers.start([f"repl-diskless-load {load}"])
         with CuttingProxy(filled.port) as proxy:
             replica.run("REPLICAOF", "127.0.0.1", proxy.port)
-            in_sync(filled, replica)
+            wait_in_sync(filled, replica)
             assert digest(replica) == digest(filled)
             assert SIZE / 2 < max(proxy.counts) < SIZE + 100 * len(KEYS)
             restores_elsewhere(replica, servers.start())
@@ -127,7 +127,7 @@ def test_two_replicas_by_one_child(servers, filled):
     for replica in replicas:
         replica.run("REPLICAOF", "127.0.0.1", filled.port)
     for replica in replicas:
-        in_sync(filled, replica)
+        wait_in_sync(filled, replica)
         assert digest(replica) == digest(filled)
 
 
@@ -165,7 +165,7 @@ def test_a_client_that_restores_into_a_file_that_is_loading(servers):
     assert all(isinstance(reply, redis.exceptions.ResponseError) for reply in replies[::2])
     assert set(replies[1::2]) == {b"OK"}
     replica.run("CONFIG", "SET", "key-load-delay", 0)
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     assert digest(replica) == digest(primary)
 
 
@@ -212,7 +212,7 @@ def test_dump_while_a_replica_is_fed(servers, filled):
     fed = lambda: filled.info("persistence")["rdb_bgsave_in_progress"]
     wait_until(fed, "the child that feeds the replica")
     restores_elsewhere(filled, other)
-    in_sync(filled, replica)
+    wait_in_sync(filled, replica)
     assert digest(replica) == digest(filled)
 
 
@@ -255,7 +255,7 @@ def test_a_child_whose_save_fails_leaves_the_file_before(servers, filled):
     good = saved(filled)
     filled.limit_file_size(len(good) // 2)
     start_saving(filled)
-    assert saving_ended(filled) == "err"
+    assert wait_for_save(filled) == "err"
     assert (filled.folder / "dump.rdb").read_bytes() == good
     restores_elsewhere(filled, servers.start())
 

@@ -17,11 +17,12 @@ import redis
 
 from harness import ROOT, SLOWDOWN
 
+pytestmark = pytest.mark.once
+
 TEXTS = [path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if path.exists()]
 PROMPT = re.compile(r"^127\.0\.0\.1:\d+(?:\(TX\))?> ?(.*)$")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 NOT_RUN = re.compile(r"<!-- not run: .+ -->\n+$")
-
 
 
 def blocks(path, kind):
@@ -99,10 +100,18 @@ def test_transcripts(servers, path):
 def one_shot(port, command):
     """A command line of the shell: redis-cli with arguments, run where the README is."""
     line = command.removeprefix("$ redis-cli ")
-    return subprocess.run(
-        f"redis-cli --no-raw -p {port} {line}",
-        shell=True, capture_output=True, check=True, timeout=30 * SLOWDOWN, cwd=ROOT,
-    ).stdout.decode().rstrip("\n")
+    return (
+        subprocess.run(
+            f"redis-cli --no-raw -p {port} {line}",
+            shell=True,
+            capture_output=True,
+            check=True,
+            timeout=30 * SLOWDOWN,
+            cwd=ROOT,
+        )
+        .stdout.decode()
+        .rstrip("\n")
+    )
 
 
 def test_the_readme_has_both_walks():

@@ -92,9 +92,7 @@ def test_getkeys(wire, command):
 
 @pytest.mark.parametrize("command", ARGUMENTS)
 def test_getkeysandflags(db, command):
-    ((key, key_flags),) = db.server.raw(
-        "COMMAND", "GETKEYSANDFLAGS", command, *ARGUMENTS[command]
-    )
+    ((key, key_flags),) = db.server.raw("COMMAND", "GETKEYSANDFLAGS", command, *ARGUMENTS[command])
     assert key == b"k"
     access = {b"RO"} if command in READS else {b"RW", b"OW"}
     assert access & set(key_flags), key_flags

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from documents import ORDER, order
-from harness import SECOND_MODULE, digest, follow, in_sync, rewrite_aof
+from harness import SECOND_MODULE, digest, follow, rewrite_aof, wait_in_sync
 from traffic import Traffic
 
 OPERATIONS = 6000
@@ -20,7 +20,7 @@ TINY_LIMITS = [
 
 def same_everywhere(primary, *replicas):
     for replica in replicas:
-        in_sync(primary, replica)
+        wait_in_sync(primary, replica)
         assert digest(replica) == digest(primary)
 
 
@@ -94,7 +94,7 @@ def test_only_what_happened_is_replicated(servers):
 def test_a_replica_refuses_writes_and_answers_reads(servers):
     primary, replica = servers.pair()
     primary.run("SM.SET", "m", ORDER)
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     assert replica.run("SM.GET", "m") == order()
     for command in ("SM.MUTATE m boo", "SM.RESET m", "SM.CREATE m", "SM.SET m {}"):
         with pytest.raises(Exception, match="read only replica"):
@@ -106,9 +106,7 @@ def test_a_replica_refuses_writes_and_answers_reads(servers):
 SECOND = [f"loadmodule {SECOND_MODULE}"]
 
 
-@pytest.mark.skipif(
-    not SECOND_MODULE.exists(), reason=f"no second module at {SECOND_MODULE}: make build-tests"
-)
+@pytest.mark.skipif(not SECOND_MODULE.exists(), reason=f"no second module at {SECOND_MODULE}: make build-tests")
 @pytest.mark.parametrize("edge", [[], ["redisstate.compat edge"]], ids=["documented", "edge"])
 def test_a_command_of_another_module_does_the_same_everywhere(servers, edge):
     """It is replicated and not what it calls, so replicas and the file call that again: under their
@@ -156,12 +154,12 @@ def test_a_replica_that_has_gone_its_own_way_says_so(servers):
     primary, replica = servers.pair(replica_config=config)
     primary.run("SM.SET", "m", ORDER)
     primary.run("SM.SET", "n", ORDER)
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     replica.run("SM.MUTATE", "m", "blee", "by hand", "FORCE")
     replica.run("DEL", "n")
     primary.run("SM.MUTATE", "m", "boo")
     primary.run("SM.MUTATE", "n", "boo")
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     for key, why in (("m", "move"), ("n", "key")):
         line = f"key '{key}': SM.MUTATE fails though the primary did it: ERR there is no such {why}"
         assert line.encode() in replica.log()
@@ -257,8 +255,8 @@ def test_a_chain_of_replicas(servers):
     last = servers.start()
     follow(last, middle)
     Traffic(primary, seed=10).run(1000)
-    in_sync(primary, middle)
-    in_sync(middle, last)
+    wait_in_sync(primary, middle)
+    wait_in_sync(middle, last)
     assert digest(primary) == digest(middle) == digest(last)
 
 

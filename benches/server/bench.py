@@ -17,24 +17,27 @@ import traceback
 from pathlib import Path
 
 # The servers are started by the same code that starts them for the tests.
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent.parent / "tests"))
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent.parent / "tests/support"))
 
+import callgrind_hot  # noqa: E402
 import definitions  # noqa: E402
 import figures  # noqa: E402
 import growth  # noqa: E402
-import hot  # noqa: E402
 import keys  # noqa: E402
 import parsing  # noqa: E402
 import report  # noqa: E402
 import throughput  # noqa: E402
 
-SECTIONS = {module.__name__: module for module in (hot, parsing, throughput, keys, definitions, growth)}
+SECTIONS = {
+    "hot": callgrind_hot,
+    **{module.__name__: module for module in (parsing, throughput, keys, definitions, growth)},
+}
 
 
 def main():
     options = arguments()
     if options.profile:
-        return print(hot.profile(options.profile))
+        return print(callgrind_hot.profile(options.profile))
     if options.redraw:
         return report.redraw()
     scale = figures.SMOKE if options.smoke else figures.FULL
@@ -55,9 +58,7 @@ def arguments():
     parser.add_argument("--smoke", action="store_true", help="small, and writes nothing")
     parser.add_argument("--only", choices=SECTIONS, help="one section, printed only")
     parser.add_argument("--redraw", action="store_true", help="docs anew, from the data file")
-    parser.add_argument(
-        "--profile", choices=hot.plans(), metavar="NAME", help="the profile of a hot command"
-    )
+    parser.add_argument("--profile", choices=callgrind_hot.plans(), metavar="NAME", help="the profile of a hot command")
     return parser.parse_args()
 
 

@@ -55,9 +55,7 @@ class Counter:
         return self._dump() / len(commands)
 
     def _control(self, order):
-        done = subprocess.run(
-            ["vgdb", f"--pid={self.server.process.pid}", order], capture_output=True, text=True
-        )
+        done = subprocess.run(["vgdb", f"--pid={self.server.process.pid}", order], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"vgdb {order}: {done.stdout}{done.stderr}")
 

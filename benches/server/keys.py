@@ -4,10 +4,10 @@ bytes a key in memory and on disk, and the time to reload them, against strings 
 import statistics
 import time
 
+import baselines
 import harness
 import load
 import memory
-import peers
 import shapes
 from figures import Figure
 
@@ -23,7 +23,7 @@ def strings(key, moved):
 
 
 def hashes(key, moved):
-    yield peers.hash_of(key, STATES[0])
+    yield baselines.hash_of(key, STATES[0])
     if moved:
         yield "HSET", key, "state", STATES[1]
 
@@ -103,8 +103,5 @@ def _reloads(stores, rounds):
     for _ in range(rounds):
         for name, store in stores.items():
             times[name].append(store.reload())
-    ratios = {
-        name: statistics.median(a / b for a, b in zip(own, times["string"]))
-        for name, own in times.items()
-    }
+    ratios = {name: statistics.median(a / b for a, b in zip(own, times["string"])) for name, own in times.items()}
     return ratios, {name: statistics.median(own) for name, own in times.items()}

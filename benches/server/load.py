@@ -71,9 +71,7 @@ class Client:
         wire.send(batch)
         replies = [wire.reply() for _ in range(PIPELINE)]
         if any(reply.startswith((b"-", b"$-1")) for reply in replies):
-            raise RuntimeError(
-                f"a batch that starts with {batch[:60]!r} has the replies {set(replies)!r:.300}"
-            )
+            raise RuntimeError(f"a batch that starts with {batch[:60]!r} has the replies {set(replies)!r:.300}")
         return sum(map(len, replies))
 
 

@@ -81,9 +81,7 @@ def plans(text):
     # So many that the first growth of a buffer or a table doesn't count for much.
     repeats = REPEATS if len(text) < 1_000_000 else 2
     stored = ("SM.SET", "known", text)
-    first, *fresh = [
-        ("SM.SET", f"new:{i}", new) for i, new in enumerate(shapes.variants(text, repeats + 1))
-    ]
+    first, *fresh = [("SM.SET", f"new:{i}", new) for i, new in enumerate(shapes.variants(text, repeats + 1))]
     return {
         "SM.SET of a new definition": (first, fresh),
         "SM.SET of a known document": (stored, [stored] * repeats),

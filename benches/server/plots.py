@@ -55,10 +55,7 @@ def draw(series):
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'font-family="sans-serif" role="img" aria-label="{escape(series.title)}">'
     )
-    return (
-        "\n".join([head, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>', *parts, "</svg>"])
-        + "\n"
-    )
+    return "\n".join([head, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>', *parts, "</svg>"]) + "\n"
 
 
 def _axes(series, x, y):
@@ -71,9 +68,7 @@ def _axes(series, x, y):
         out.append(_text(x(tick), BOTTOM + 18, _number(tick), anchor="middle"))
     out.append(_text((LEFT + RIGHT) / 2, BOTTOM + 38, series.x, anchor="middle"))
     middle = (TOP + BOTTOM) / 2
-    out.append(
-        _text(18, middle, series.y, anchor="middle", more=f' transform="rotate(-90 18 {middle})"')
-    )
+    out.append(_text(18, middle, series.y, anchor="middle", more=f' transform="rotate(-90 18 {middle})"'))
     return out
 
 

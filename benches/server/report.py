@@ -3,9 +3,9 @@
 import json
 import math
 
-import bends
-import machine
+import host
 import plots
+import scaling
 from figures import Figure, Series, Skip
 from harness import ROOT
 
@@ -21,7 +21,7 @@ class Result:
 
     def __init__(self, figures=(), series=(), skips=(), about=None):
         self.figures, self.series, self.skips = list(figures), list(series), list(skips)
-        self.about = about or machine.about()
+        self.about = about or host.about()
 
     def add(self, rows, series):
         self.figures += [row for row in rows if isinstance(row, Figure)]
@@ -38,9 +38,7 @@ class Result:
     def load(cls):
         data = json.loads(DATA.read_text())
         kinds = {"figures": Figure, "series": Series, "skips": Skip}
-        return cls(
-            about=data["about"], **{n: [kind(**row) for row in data[n]] for n, kind in kinds.items()}
-        )
+        return cls(about=data["about"], **{n: [kind(**row) for row in data[n]] for n, kind in kinds.items()})
 
 
 def problems(result):
@@ -142,10 +140,7 @@ def _about(result):
 
 
 def _figures(result):
-    rows = [
-        (_what(f), f.target, _number(f.value), f.verdict, "; ".join(_peers(f)), f.section)
-        for f in result.figures
-    ]
+    rows = [(_what(f), f.target, _number(f.value), f.verdict, "; ".join(_peers(f)), f.section) for f in result.figures]
     rows += [(skip.what, "", "skipped", "", skip.why, skip.section) for skip in result.skips]
     text = _markdown(("what", "target", "measured", "verdict", "beside it", "section"), rows)
     return f"{text}\n\nThe command for a figure is {_command('SECTION')}; for all of them, `make bench`."
@@ -164,7 +159,7 @@ def _missed(result):
 
 def _growth(series):
     image = f"![{series.title}](benchmarks/{series.name}.svg)"
-    return f"### {series.title}\n\n{image}\n\n{bends.sentence(series)}"
+    return f"### {series.title}\n\n{image}\n\n{scaling.sentence(series)}"
 
 
 def _cases(figure):
@@ -178,6 +173,4 @@ def _command(section):
 
 def _markdown(head, rows):
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

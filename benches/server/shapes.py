@@ -69,7 +69,7 @@ def sparse(states, width=0, targets=4, seed=1):
 def dense(states, width=0):
     """Every state reaches every other."""
     names = [name(i, width) for i in range(states)]
-    return document({a: names for a in names}, names[0])
+    return document(dict.fromkeys(names, names), names[0])
 
 
 SHAPES = {shape.__name__: shape for shape in (ring, chain, star, sparse, dense)}

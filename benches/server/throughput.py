@@ -2,11 +2,11 @@
 
 import statistics
 
+import baselines
+import callgrind_hot
 import harness
-import hot
 import instructions
 import load
-import peers
 import shapes
 from figures import Figure
 
@@ -36,7 +36,7 @@ def _figure(rates, middle, above, below, target):
     title = f"{above} / {below}, commands a second at pipeline {load.PIPELINE}"
     row = Figure(title, load.ratio(rates, above, below), at_least=target, peers=peers)
     if row.verdict == "missed" and not instructions.missing():
-        row.profile = hot.profile(above)
+        row.profile = callgrind_hot.profile(above)
     return row
 
 
@@ -46,16 +46,16 @@ def store(server, keys, kinds=("string", "machine", "hash")):
     commands = {
         "string": lambda key: ("SET", f"string:{key:07d}", "confirmed"),
         "machine": lambda key: ("SM.SET", f"machine:{key:07d}", text, "confirmed"),
-        "hash": lambda key: peers.hash_of(f"hash:{key:07d}", "confirmed"),
+        "hash": lambda key: baselines.hash_of(f"hash:{key:07d}", "confirmed"),
     }
-    load.send_all(server, [peers.hash_map("map")])
+    load.send_all(server, [baselines.hash_map("map")])
     load.send_all(server, (commands[kind](key) for key in keys for kind in kinds))
 
 
 def plans(server, keys):
     """Name to the batches that are sent in turn, over these keys."""
     with server.wire() as wire:
-        script = wire("SCRIPT", "LOAD", peers.MOVE).split(b"\r\n")[1]
+        script = wire("SCRIPT", "LOAD", baselines.MOVE).split(b"\r\n")[1]
     writes = {
         "SET": lambda key, state: ("SET", f"string:{key:07d}", state),
         "SM.MUTATE": lambda key, state: ("SM.MUTATE", f"machine:{key:07d}", state),

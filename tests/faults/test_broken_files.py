@@ -15,9 +15,9 @@ import pytest
 import redis
 
 from documents import ORDER, document
-from harness import CRASH, SLOWDOWN, Server, aof_files, digest, encode, in_sync, rewrite_aof, wait_until
+from harness import CRASH, SLOWDOWN, Server, aof_files, digest, encode, rewrite_aof, wait_in_sync, wait_until
 from proxy import CuttingProxy
-from stored import RDB_CONFIG, commands, line, value_span
+from server_files import RDB_CONFIG, commands, line, value_span
 
 EVERY_BYTE = int(os.environ.get("FAULT_ROUNDS", "5")) >= 100
 FEW = 9
@@ -31,7 +31,9 @@ MACHINES = {
 }
 REASONS = r"the data ends too early|record|definition|archive|number|state|reason|encoding|magic|header"
 SAYS_WHY = re.compile(rf"key '(\S+)' holds no valid state machine: .*({REASONS})".encode())
-BAD_NUMBER = re.compile(rb"key '\S+' holds no valid state machine: definition \w+ was (not in the file so far|in the file before)")
+BAD_NUMBER = re.compile(
+    rb"key '\S+' holds no valid state machine: definition \w+ was (not in the file so far|in the file before)"
+)
 # The servers' own last words on what they meet outside of a machine: nothing that a sound start says.
 SERVERS_WORDS = re.compile(
     rb"Internal error in RDB reading offset|Short read or OOM loading DB|Terminating server after rdb file"
@@ -485,10 +487,10 @@ def test_a_replica_fed_a_cut_stream_recovers(servers, sync, load):
         replica.run("REPLICAOF", "127.0.0.1", proxy.port)
         up = lambda: replica.info("replication")["master_link_status"] == "up"
         wait_until(lambda: not proxy.cuts and up(), "the replica to recover", 60 + 5 * len(cuts))
-        in_sync(primary, replica)
+        wait_in_sync(primary, replica)
         assert digest(replica) == digest(primary)
         assert primary.run("SM.MUTATE", "order:1", "boo", "after") == b"OK"
-        in_sync(primary, replica)
+        wait_in_sync(primary, replica)
         assert replica.run("SM.GET", "order:1", "REASON") == b"after"
     replica.check()
 
@@ -497,7 +499,7 @@ def bytes_of_a_full_sync(servers, primary):
     replica = servers.start()
     with CuttingProxy(primary.port) as proxy:
         replica.run("REPLICAOF", "127.0.0.1", proxy.port)
-        in_sync(primary, replica)
+        wait_in_sync(primary, replica)
         whole = max(proxy.counts)
         replica.run("REPLICAOF", "NO", "ONE")
     return whole

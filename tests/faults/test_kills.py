@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from documents import document
-from harness import OK, SLOWDOWN, aof_files, array, bulk, in_sync, wait_until
+from harness import OK, SLOWDOWN, aof_files, array, bulk, wait_in_sync, wait_until
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
 SEED = int(os.environ.get("FAULT_SEED", str(random.randrange(10**6))))
@@ -157,7 +157,7 @@ def test_a_replica_promoted_under_traffic_has_whole_moves(servers, round):
     """Replication is asynchronous: the last moves may be missing, a part of a move may not."""
     primary, replica = servers.pair()
     primary.run("SM.SET", "m", MACHINE)
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
     writer = Writer(primary, "m")
     wait_until(lambda: replica.run("SM.GET", "m", "REASON"), "a move on the replica")
     time.sleep(random.Random(SEED + round).uniform(0.05, 0.3))

@@ -3,7 +3,7 @@
 import itertools
 
 from payloads import EARLIER, FIRST, FOOTER, FORM, REASON, VECTORS, Record, unwrap, wrap
-from stored import varint
+from server_files import varint
 
 EXTREMES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63, 2**64 - 1]
 
@@ -77,7 +77,7 @@ def other_state(rng, record):
 
 def other_reason(rng, record):
     record.flags |= REASON
-    record.reason = rng.choice([b"", b"why", "é🚀\0\"".encode(), b"\xff", b"\xc3", b"\xed\xa0\x80", b"x" * 300])
+    record.reason = rng.choice([b"", b"why", 'é🚀\0"'.encode(), b"\xff", b"\xc3", b"\xed\xa0\x80", b"x" * 300])
     record.reason_error = rng.choice([0, 0, 0, 1, -1, 2**31])
 
 
@@ -227,7 +227,8 @@ def refitted(payload):
     yield from (wrap(around, cut) for cut in cuts(string))
     if not string.startswith(b"{"):
         record = Record(string)
-        for record.raw_body in cuts(record.body()):
+        for cut in cuts(record.body()):
+            record.raw_body = cut
             yield wrap(around, record.write())
 
 

@@ -2,7 +2,7 @@
 
 import struct
 
-from stored import MODULE_ID, length, length_at, varint, varint_at
+from server_files import MODULE_ID, length, length_at, varint, varint_at
 
 # The version of the file format and a checksum, both behind the value.
 FOOTER = 10

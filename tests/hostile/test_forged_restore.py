@@ -21,7 +21,7 @@ from damage import expanding, forge, misfits, refitted, systematic
 from documents import ORDER, document
 from harness import ROOT, SLOWDOWN, digest, rewrite_aof, value_digests
 from payloads import FOOTER, Record, unwrap, wrap
-from stored import MODULE_ID, length
+from server_files import MODULE_ID, length
 
 COUNT = int(os.environ.get("HOSTILE_COUNT", "4000"))
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes the golden files from docs/format.md alone: no code is shared with the crate.
 
-    make.py            writes them beside itself
-    make.py --check    fails unless they are there, byte for byte
+make.py            writes them beside itself
+make.py --check    fails unless they are there, byte for byte
 """
+
 import json
 import pathlib
 import struct
@@ -26,9 +27,7 @@ MACHINES = {
     "repeats": document([("a", ["b", "a", "b"]), ("b", ["a", "a"])], "b"),
     "initial-elsewhere": document([("a", ["b"])], "c", "b"),
     "current-elsewhere": document([("a", ["b"])], "a", "somewhere else"),
-    "names": document(
-        [("", ["\0", "\"\\\r\n\t\x1f\x7f"]), ("naïve", ["🚀", "\u2028", ""])], "", "🚀", "\0 😀 \""
-    ),
+    "names": document([("", ["\0", '"\\\r\n\t\x1f\x7f']), ("naïve", ["🚀", "\u2028", ""])], "", "🚀", '\0 😀 "'),
     "wide": document([("hub", [f"spoke-{at}" for at in range(300)])], "hub", "spoke-298", "x" * 200),
 }
 # One RDB file: its machines in order. Equal definitions are in it once, numbered from here on.
@@ -126,8 +125,7 @@ def main():
     if "--check" in sys.argv[1:]:
         there = {path.name for path in HERE.iterdir()} - {"make.py", ".gitattributes", "__pycache__"}
         differ = [n for n in wanted if n not in there or (HERE / n).read_bytes() != wanted[n]]
-        sys.exit(f"golden files differ: {differ + sorted(there - set(wanted))}"
-                 if differ or there - set(wanted) else 0)
+        sys.exit(f"golden files differ: {differ + sorted(there - set(wanted))}" if differ or there - set(wanted) else 0)
     for name, data in wanted.items():
         (HERE / name).write_bytes(data)
 

@@ -72,7 +72,8 @@ fn token() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    // Some 2,000, and fewer where the memory checkers ask for fewer.
+    #![proptest_config(ProptestConfig::with_cases(8 * ProptestConfig::default().cases))]
 
     #[test]
     fn any_tokens_are_a_document_for_both_or_for_neither(

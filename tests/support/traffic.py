@@ -11,7 +11,7 @@ from model import Machine
 
 KEYS = [f"m:{i}" for i in range(40)]
 NAMES = ["new", "paid", "sent", "done", "void", "", "a\0b", 'q"\\', "line\nfeed", "🚀", "é"]
-REASONS = ["", "card ok", "by hand: \"x\"", "é🚀\n\0", "r" * 300]
+REASONS = ["", "card ok", 'by hand: "x"', "é🚀\n\0", "r" * 300]
 LUA = """
 for i = 1, #KEYS do
     redis.call(unpack(cjson.decode(ARGV[i])))
@@ -25,9 +25,7 @@ def random_document(rng):
     if rng.random() < 0.1:
         names = [f"s{i}" for i in range(rng.randint(60, 200))]
     mapping = {
-        name: [rng.choice(names + NAMES[:2]) for _ in range(rng.randint(0, 4))]
-        for name in names
-        if rng.random() < 0.8
+        name: [rng.choice(names + NAMES[:2]) for _ in range(rng.randint(0, 4))] for name in names if rng.random() < 0.8
     }
     machine = Machine(mapping, rng.choice(names), rng.choice(["", *names]), rng.choice(REASONS))
     return machine.document()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts a server with the module in the foreground, on the server's own defaults.
 #
-#   SERVER=redis-server PORT=6379 DATA=data tests/run-server.sh MODULE.so
+#   SERVER=redis-server PORT=6379 DATA=data scripts/run-server.sh MODULE.so
 set -euo pipefail
 module=$(realpath "$1")
 server=${SERVER:-redis-server}

@@ -3,9 +3,9 @@
 import statistics
 import tempfile
 
+import baselines
 import harness
 import instructions
-import peers
 import profiles
 import shapes
 from figures import Figure, Skip
@@ -19,7 +19,7 @@ def run(scale):
     if why:
         return [Skip("instructions of the hot path", why)], []
     with tempfile.TemporaryDirectory(prefix="redisstate-") as folder:
-        floor, no_floor = peers.floor(folder)
+        floor, no_floor = baselines.floor(folder)
         plain = _medians(scale, scale.servers, floor)
         logged = _medians(scale, max(1, scale.servers // 3), None, ["appendonly yes", "appendfsync no"])
     rows = _figures(plain, logged)
@@ -63,9 +63,9 @@ def plans(floor=None, server=None):
         "SM.MUTATE, 5,000 states": _round_trip(5000),
     }
     if server:
-        script = server("SCRIPT", "LOAD", peers.MOVE).split(b"\r\n")[1]
+        script = server("SCRIPT", "LOAD", baselines.MOVE).split(b"\r\n")[1]
         lua = [("EVALSHA", script, 2, KEY, "map", state) for state in moves]
-        plans["Lua script"] = ([peers.hash_of(KEY, "confirmed"), peers.hash_map("map")], lua, b"+OK")
+        plans["Lua script"] = ([baselines.hash_of(KEY, "confirmed"), baselines.hash_map("map")], lua, b"+OK")
     if floor:
         word = ("FLOOR.SET", KEY, "confirmed")
         plans["module floor, read"] = ([word], [("FLOOR.GET", KEY)], b"*1")

@@ -49,8 +49,21 @@ threads() {
     echo 'not under ThreadSanitizer: no toolchain of rustup has it and the source of the standard library (rust-src)'
 }
 
-under_miri
-threads
-echo "property tests under $(valgrind --version)"
-# Without the thread tests, as valgrind runs one thread at a time.
-under_valgrind --test suite -- --skip threads::
+property_tests() {
+    echo "property tests under $(valgrind --version)"
+    # Without the thread tests, as valgrind runs one thread at a time.
+    under_valgrind --test suite -- --skip threads::
+}
+
+# Neither Miri nor valgrind uses more than one core, so they go side by side; the one that isn't shown
+# meanwhile is printed after the other.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+{ threads; property_tests; } >"$log" 2>&1 &
+beside=$!
+under_miri & # in the background as well: behind `||` it would go on after an error
+status=0
+wait $! || status=$?
+wait $beside || status=$?
+cat "$log"
+exit $status

