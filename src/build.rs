@@ -1,5 +1,5 @@
-//! Turns `commands.json` into Rust constants, so that what the server is told and what the file
-//! says cannot differ. A mistake in the file fails the build with the command's name.
+//! Turns `commands.json` into Rust constants, so that the file and the commands registered with the
+//! server cannot differ. A mistake in the file fails the build with the command's name.
 
 #![expect(
     clippy::expect_used,
@@ -18,18 +18,82 @@ fn main() {
     println!("cargo::rerun-if-changed=src/build.rs");
     let text = std::fs::read_to_string("commands.json").expect("commands.json beside Cargo.toml");
     let commands: Object = serde_json::from_str(&text).expect("commands.json is an object");
-    let mut out = String::from("&[\n");
-    for (name, command) in &commands {
-        let command = command.as_object();
-        write_command(
-            name,
-            command.unwrap_or_else(|| panic!("{name} is not an object")),
-            &mut out,
-        );
-    }
-    out.push_str("]\n");
     let target = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    std::fs::write(Path::new(&target).join("commands.rs"), out).expect("OUT_DIR is writable");
+    std::fs::write(
+        Path::new(&target).join("commands.rs"),
+        table(&commands) + &descriptions(&commands),
+    )
+    .expect("OUT_DIR is writable");
+}
+
+/// Writes the table of all commands: for each one its description and its entry.
+fn table(commands: &Object) -> String {
+    let mut out = format!(
+        "static COMMANDS: [(CommandSpec, Entry); {}] = [\n",
+        commands.len()
+    );
+    for (name, command) in commands {
+        out.push('(');
+        write_command(name, object(name, command), &mut out);
+        let _ = writeln!(out, "entry::<{}>),", path(name, object(name, command)));
+    }
+    out.push_str("];\n");
+    out
+}
+
+/// Writes an `impl Described` for each command: its name, its largest number of arguments, and
+/// whether it writes.
+fn descriptions(commands: &Object) -> String {
+    let description = |(name, command): (&String, &Value)| {
+        let command = object(name, command);
+        format!(
+            "impl Described for {} {{ const NAME: &'static str = {name:?}; \
+             const MAX_ARGUMENTS: usize = {}; const WRITES: bool = {}; }}\n",
+            path(name, command),
+            1 + max_arguments(command),
+            writes(command)
+        )
+    };
+    commands.iter().map(description).collect()
+}
+
+fn object<'a>(name: &str, value: &'a Value) -> &'a Object {
+    value
+        .as_object()
+        .unwrap_or_else(|| panic!("{name} is not an object"))
+}
+
+/// Returns the path of a command's type: `SM.GET`, which reads, is `read::get::Get`.
+fn path(name: &str, command: &Object) -> String {
+    let folder = if writes(command) { "write" } else { "read" };
+    let word = name.trim_start_matches("SM.").to_lowercase();
+    let (first, rest) = word.split_at(1);
+    format!("{folder}::{word}::{}{rest}", first.to_uppercase())
+}
+
+fn writes(command: &Object) -> bool {
+    words(command, "flags").contains(&"write")
+}
+
+/// Returns the largest number of arguments inside a command or an argument.
+fn max_arguments(object: &Object) -> usize {
+    let list = object.get("arguments").and_then(Value::as_array);
+    let arguments = list.into_iter().flatten().filter_map(Value::as_object);
+    arguments.map(max_length).sum()
+}
+
+/// Returns the largest number of words that one argument takes: its token and its value.
+fn max_length(argument: &Object) -> usize {
+    let kind = argument.get("type").and_then(Value::as_str);
+    let inside = argument.get("arguments").and_then(Value::as_array);
+    let choices = inside.into_iter().flatten().filter_map(Value::as_object);
+    let token = usize::from(argument.contains_key("token"));
+    match kind {
+        Some("pure-token") => 1,
+        Some("oneof") => token + choices.map(max_length).max().unwrap_or(0),
+        Some("block") => token + max_arguments(argument),
+        _ => token + 1,
+    }
 }
 
 fn write_command(name: &str, command: &Object, out: &mut String) {
@@ -44,20 +108,20 @@ fn write_command(name: &str, command: &Object, out: &mut String) {
         "arguments",
         "history",
     ];
-    for field in command.keys() {
-        assert!(
-            known.contains(&field.as_str()),
-            "{name}: unknown field {field}"
-        );
-    }
+    check_fields(name, command, &known);
     let arity = command["arity"]
         .as_i64()
         .unwrap_or_else(|| panic!("{name}: arity"));
+    let max = 1 + max_arguments(command);
+    assert!(
+        arity < 0 || usize::try_from(arity) == Ok(max),
+        "{name}: arity {arity}, but its arguments make {max}"
+    );
     let _ = writeln!(
         out,
         "CommandSpec {{ name: c{name:?}, summary: c{:?}, complexity: c{:?}, since: c{:?}, \
          arity: {arity}, flags: c{:?}, acl_categories: &{:?}, key_flags: &{:?}, history: &[{}], \
-         arguments: &[{}] }},",
+         arguments: &[{}] }}, ",
         text(name, command, "summary"),
         text(name, command, "complexity"),
         text(name, command, "since"),
@@ -67,6 +131,15 @@ fn write_command(name: &str, command: &Object, out: &mut String) {
         history(name, command),
         arguments(name, command),
     );
+}
+
+fn check_fields(name: &str, object: &Object, known: &[&str]) {
+    for field in object.keys() {
+        assert!(
+            known.contains(&field.as_str()),
+            "{name}: unknown field {field}"
+        );
+    }
 }
 
 fn history(command: &str, object: &Object) -> String {
@@ -88,6 +161,8 @@ fn arguments(command: &str, object: &Object) -> String {
         let argument = argument
             .as_object()
             .unwrap_or_else(|| panic!("{command}: argument"));
+        let known = ["name", "type", "token", "summary", "optional", "arguments"];
+        check_fields(command, argument, &known);
         let kind = match text(command, argument, "type") {
             "key" => "Key",
             "string" => "String",
@@ -104,8 +179,8 @@ fn arguments(command: &str, object: &Object) -> String {
             "ArgumentSpec {{ name: c{:?}, kind: ArgumentKind::{kind}, token: {}, summary: {}, \
              optional: {optional}, arguments: &[{}] }},",
             text(command, argument, "name"),
-            maybe(argument, "token"),
-            maybe(argument, "summary"),
+            optional_text(argument, "token"),
+            optional_text(argument, "summary"),
             arguments(command, argument),
         )
     };
@@ -117,15 +192,22 @@ fn text<'a>(command: &str, object: &'a Object, field: &str) -> &'a str {
     value.unwrap_or_else(|| panic!("{command}: {field} is missing or not a string"))
 }
 
-fn maybe(object: &Object, field: &str) -> String {
+fn optional_text(object: &Object, field: &str) -> String {
     let value = object.get(field).and_then(Value::as_str);
     value.map_or("None".into(), |value| format!("Some(c{value:?})"))
 }
 
 fn words<'a>(object: &'a Object, field: &str) -> Vec<&'a str> {
-    let list = object.get(field).and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    let Some(list) = object.get(field) else {
+        return Vec::new();
+    };
+    let list = list
+        .as_array()
+        .unwrap_or_else(|| panic!("{field} is not a list"));
+    let word = |value: &'a Value| {
+        value
+            .as_str()
+            .unwrap_or_else(|| panic!("{field} has something that is not a string"))
+    };
+    list.iter().map(word).collect()
 }

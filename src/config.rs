@@ -1,94 +1,96 @@
-//! The module's configuration, its defaults, and reading it on the hot path.
+//! The module's configs, their defaults, and their values.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
-use redis_state_core::{Limits, MAX_DOCUMENT_BYTES, MAX_REASON_BYTES, MAX_STATES, Rules};
+use redis_state_core::{
+    LimitKind, Limits, MAX_DOCUMENT_BYTES, MAX_REASON_BYTES, MAX_STATES, Rules,
+};
 
-use crate::server::config as server;
+use crate::server::config::{self, Choice, Number};
 use crate::server::context::{Args, Context, Str};
 
 /// The prefix that the server puts before a module's configs.
 const PREFIX: &str = "redisstate.";
 
-/// A config that is a number.
-pub struct Number {
-    /// Without the module's prefix.
-    pub name: &'static CStr,
-    /// The value, at first the default.
-    pub value: AtomicI64,
-    /// The least allowed value.
-    pub min: i64,
-    /// The greatest allowed value.
-    pub max: i64,
-    /// Whether it counts bytes, so that `16mb` is understood.
-    pub is_memory: bool,
-}
-
-/// A config that is one of some names.
-pub struct Choice {
-    /// Without the module's prefix.
-    pub name: &'static CStr,
-    /// What can be chosen; the value is the position.
-    pub names: &'static [&'static CStr],
-    /// The value, at first the default.
-    pub value: AtomicI32,
-}
-
-impl Number {
-    const fn new(name: &'static CStr, default: usize, max: usize, is_memory: bool) -> Self {
-        Self {
-            name,
-            value: AtomicI64::new(default as i64),
-            min: 1,
-            max: max as i64,
-            is_memory,
-        }
-    }
-
-    fn get(&self) -> usize {
-        usize::try_from(self.value.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+const fn number(name: &'static CStr, default: usize, max: usize, is_memory: bool) -> Number {
+    Number {
+        name,
+        value: AtomicI64::new(default as i64),
+        min: 1,
+        max: max as i64,
+        is_memory,
     }
 }
 
-static COMPAT: Choice = Choice {
-    name: c"compat",
-    names: &[c"documented", c"edge"],
-    value: AtomicI32::new(0),
-};
-static DOCUMENT_BYTES: Number = Number::new(
+const fn choice(name: &'static CStr, names: &'static [&'static CStr], default: i32) -> Choice {
+    Choice {
+        name,
+        names,
+        value: AtomicI32::new(default),
+    }
+}
+
+static COMPAT: Choice = choice(c"compat", &[c"documented", c"edge"], 0);
+static SHARE_DEFINITIONS: Choice = choice(c"share-definitions", &[c"no", c"yes"], 1);
+static DOCUMENT_BYTES: Number = number(
     c"max-document-bytes",
     Limits::DEFAULT.document_bytes,
     MAX_DOCUMENT_BYTES,
     true,
 );
-static STATES: Number = Number::new(c"max-states", Limits::DEFAULT.states, MAX_STATES, false);
-static TRANSITIONS: Number = Number::new(
+static STATES: Number = number(c"max-states", Limits::DEFAULT.states, MAX_STATES, false);
+static TRANSITIONS: Number = number(
     c"max-transitions",
     Limits::DEFAULT.transitions,
     1 << 28,
     false,
 );
-static REASON_BYTES: Number = Number::new(
+static REASON_BYTES: Number = number(
     c"max-reason-bytes",
     Limits::DEFAULT.reason_bytes,
     MAX_REASON_BYTES,
     true,
 );
 
+static CHOICES: [&Choice; 2] = [&COMPAT, &SHARE_DEFINITIONS];
 static NUMBERS: [&Number; 4] = [&DOCUMENT_BYTES, &STATES, &TRANSITIONS, &REASON_BYTES];
 
-/// Whose rules apply to a client's commands.
+#[cfg(feature = "fault-injection")]
+static PANIC_AT: config::Text = config::Text {
+    name: c"panic-at",
+    get: crate::server::fault::armed,
+    set: crate::server::fault::arm,
+};
+
+/// Returns the rules for a client's commands.
 #[inline]
-pub fn dialect() -> Rules {
-    if COMPAT.value.load(Ordering::Relaxed) == 0 {
+pub fn rules() -> Rules {
+    if COMPAT.get() == 0 {
         Rules::Documented
     } else {
         Rules::Legacy
     }
 }
 
-/// The bounds on new documents and reasons.
+/// Returns whether an RDB file holds each definition once. Most of its records then refer to an
+/// earlier one.
+pub fn shares_definitions() -> bool {
+    SHARE_DEFINITIONS.get() != 0
+}
+
+/// Returns the name of the config of a limit, with the module's prefix.
+pub fn limit_name(kind: LimitKind) -> String {
+    let number = match kind {
+        LimitKind::DocumentBytes => &DOCUMENT_BYTES,
+        LimitKind::States => &STATES,
+        LimitKind::Transitions => &TRANSITIONS,
+        LimitKind::ReasonBytes => &REASON_BYTES,
+    };
+    format!("{PREFIX}{}", number.name.to_string_lossy())
+}
+
+/// Returns the bounds on new documents and reasons.
 #[inline]
 pub fn limits() -> Limits {
     Limits {
@@ -99,8 +101,12 @@ pub fn limits() -> Limits {
     }
 }
 
-/// Registers all configs. Arguments of `--loadmodule` are pairs of name and value and become the
-/// defaults, so that the configuration file and CONFIG SET win over them.
+/// Registers all configs. The arguments of `--loadmodule` are pairs of name and value. They become
+/// the defaults, so the configuration file and CONFIG SET override them.
+///
+/// # Errors
+///
+/// If an argument names no config, if its value is not allowed, or if the server refuses a config.
 pub fn register(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
     for at in (0..args.len()).step_by(2) {
         let text =
@@ -109,28 +115,30 @@ pub fn register(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
         let value: Option<String> = text(args.get(at + 1));
         set_default(&name, value.as_deref())?;
     }
-    server::register_choice(context, &COMPAT)?;
+    for choice in CHOICES {
+        config::register_choice(context, choice)?;
+    }
     for number in NUMBERS {
-        server::register_number(context, number)?;
+        config::register_number(context, number)?;
     }
     #[cfg(feature = "fault-injection")]
-    server::register_fault(context)?;
-    server::load(context)
+    config::register_text(context, &PANIC_AT)?;
+    config::load(context)
 }
 
 fn set_default(name: &str, value: Option<&str>) -> Result<(), String> {
     let short = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
     let value = value.ok_or_else(|| format!("argument {name} has no value after it"))?;
     let is = |config: &CStr| config.to_bytes() == short.as_bytes();
-    if is(COMPAT.name) {
-        return set_choice(&COMPAT, value);
+    if let Some(choice) = CHOICES.iter().find(|choice| is(choice.name)) {
+        return set_choice(choice, value);
     }
-    match NUMBERS.iter().find(|number| is(number.name)) {
-        Some(number) => set_number(number, value),
-        None => Err(format!(
-            "unknown argument {name}, expected compat or a limit and its value"
-        )),
+    if let Some(number) = NUMBERS.iter().find(|number| is(number.name)) {
+        return set_number(number, value);
     }
+    Err(format!(
+        "unknown argument {name}, expected compat, share-definitions or a limit, and its value"
+    ))
 }
 
 fn set_choice(choice: &Choice, value: &str) -> Result<(), String> {
@@ -172,7 +180,7 @@ fn set_number(number: &Number, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A number, with the suffixes that CONFIG SET knows if it counts bytes.
+/// Parses a number. A number of bytes may have the suffixes that CONFIG SET knows.
 fn parse_number(text: &str, is_memory: bool) -> Option<i64> {
     const SUFFIXES: [(&str, i64); 7] = [
         ("kb", 1 << 10),

@@ -1,180 +1,169 @@
-//! What a machine is to the server: how it is loaded, saved, rewritten, measured and compared.
+//! The data type `StateType`: how the server loads, saves, rewrites, measures and compares
+//! machines.
 
-use std::cell::RefCell;
+use std::ffi::{CStr, c_int};
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use redis_state_core::{Interner, Limits, Machine, RecordReader, RecordWriter, parse_legacy};
+use redis_state_core::{DocumentError, Limits, Machine, RecordError, parse_legacy};
 
-use crate::config;
-use crate::errors::with_config;
-use crate::server::context::{Context, Str};
-use crate::server::io::{Digest, Io, shown};
-use crate::server::log;
-use crate::server::module::{self, FileEvent};
-use crate::stats;
+use crate::errors::{document_text, redacted_document_text};
+use crate::server::io::{Digest, Io};
+use crate::server::value_type::{Mover, TypeHandle, ValueType};
+use crate::server::{self, log};
+use crate::store::{self, INTERNER};
+use crate::text::key_for_log;
+use crate::{config, stats};
 
-/// All definitions of this process.
-pub static INTERNER: LazyLock<Interner> = LazyLock::new(Interner::new);
+/// The encoding of the old module: the machine's JSON.
+const JSON: c_int = 1;
+/// A record of `docs/format.md`.
+const RECORD: c_int = 2;
 
-thread_local! {
-    // Per thread, because "a file is being written" is true of the thread that the server told so
-    // and of no other: a server that saves on a thread of its own would otherwise turn a DUMP on
-    // the main thread into a reference to nothing.
-    static WRITER: RefCell<RecordWriter> = const { RefCell::new(RecordWriter::new()) };
-    static READER: RefCell<RecordReader> = const { RefCell::new(RecordReader::new()) };
-}
+static HANDLE: TypeHandle<Machine> = TypeHandle::new();
 
-/// The encodings of the data type, as the server keeps them beside each value.
-#[derive(Clone, Copy)]
-pub enum Encoding {
-    /// The old module's: the machine's JSON.
-    Json = 1,
-    /// A record of `docs/format.md`.
-    Record = 2,
-}
+impl ValueType for Machine {
+    const NAME: &'static CStr = c"StateType";
+    const ENCODING: c_int = RECORD;
 
-impl Encoding {
-    /// The one that is written.
-    pub const CURRENT: Self = Self::Record;
-}
+    fn handle() -> &'static TypeHandle<Self> {
+        &HANDLE
+    }
 
-/// Follows the files that the server writes and reads: a definition is in each of them once.
-pub fn on_file_event(event: &FileEvent) {
-    match event {
-        FileEvent::Saving => WRITER.with_borrow_mut(RecordWriter::begin_file),
-        FileEvent::Saved => WRITER.with_borrow_mut(RecordWriter::end_file),
-        FileEvent::Loading => READER.with_borrow_mut(RecordReader::begin_file),
-        FileEvent::Loaded => READER.with_borrow_mut(RecordReader::end_file),
+    fn load(io: &mut Io<'_>, encoding: c_int) -> Option<Self> {
+        let bytes = io.load();
+        let machine = bytes
+            .as_deref()
+            .ok_or(LoadError::Short)
+            .and_then(|bytes| decode(bytes, encoding));
+        if let Err(why) = &machine {
+            log_refused(io, why);
+        }
+        machine.ok()
+    }
+
+    fn record(&self) -> Vec<u8> {
+        store::encode(self)
+    }
+
+    fn close_writer() -> bool {
+        store::close_writer()
+    }
+
+    fn rewrite(&self, io: &mut Io<'_>) {
+        let recreate = self.recreate();
+        io.emit(c"SM.SET", &[&recreate.document]);
+        if let Some((state, reason)) = recreate.then_force {
+            io.emit(c"SM.MUTATE", &[state, reason.as_bytes(), b"FORCE"]);
+        }
+    }
+
+    /// Returns a large effort only for the last machine of a large definition, because only that
+    /// free also frees the definition. The server frees in the background above 64; here that is an
+    /// archive of a quarter of a megabyte.
+    fn free_effort(&self) -> usize {
+        let definition = self.definition();
+        if Arc::strong_count(definition) > 1 {
+            return 1;
+        }
+        1 + definition.archive().len() / 4096
+    }
+
+    /// Returns the machine's own memory plus its share of the definition's.
+    fn memory(&self, block_size: impl Fn(*const u8, usize) -> usize) -> usize {
+        let own: usize = self
+            .blocks()
+            .map(|(block, asked)| block_size(block, asked))
+            .sum();
+        let definition = self.definition();
+        let shared = definition.memory(block_size);
+        *SERVER_OVERHEAD_BYTES + own + shared.div_ceil(Arc::strong_count(definition))
+    }
+
+    fn digest(&self, digest: &mut Digest<'_>) {
+        digest.add(&[
+            self.definition().archive(),
+            &self.current().to_le_bytes(),
+            self.reason().as_bytes(),
+        ]);
+    }
+
+    fn copy(&self) -> Self {
+        self.clone()
+    }
+
+    /// Moves the reason, but not the definition: other machines point to it.
+    fn relocate(&mut self, mover: &mut Mover) {
+        if let Some(extras) = self.extras_mut() {
+            mover.move_box(extras);
+            mover.move_text(extras.reason_mut());
+        }
     }
 }
 
-/// Writes what follows as if no file were open, so that nothing noted of this one is relied on any
-/// more. Returns whether one was.
-pub fn leave_file() -> bool {
-    WRITER.with_borrow_mut(|writer| {
-        let was_open = writer.is_in_file();
-        writer.end_file();
-        was_open
-    })
+/// The bytes that the server allocates around a module's value and doesn't count in MEMORY USAGE.
+///
+/// Redis: an object and a module value of 16 bytes each. Valkey 8: an object with the short key
+/// embedded in it, the module value, and a slot of the hash table. Valkey 9 counts the object; the
+/// rest takes as many bytes as in Redis.
+static SERVER_OVERHEAD_BYTES: LazyLock<usize> =
+    LazyLock::new(|| if server::is_valkey_8() { 56 } else { 32 });
+
+/// Reads from the server the facts that it reveals only while the module is being loaded.
+pub fn probe_server() {
+    LazyLock::force(&SERVER_OVERHEAD_BYTES);
 }
 
-/// Says that a command that has happened elsewhere fails here: the server goes on without it, and its
-/// own log has no key.
+/// Why a value could not be loaded.
+enum LoadError {
+    Short,
+    Document(DocumentError),
+    Record(RecordError),
+    NewerEncoding(c_int),
+}
+
+impl fmt::Display for LoadError {
+    /// Writes no name and no text of the value if the server's log must not show them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short => write!(f, "the data ends too early"),
+            Self::Document(why) if log::hides_user_data() => {
+                write!(f, "{}", redacted_document_text(why))
+            }
+            Self::Document(why) => write!(f, "{}", document_text(why)),
+            Self::Record(why) => write!(f, "{why}"),
+            Self::NewerEncoding(newer) => write!(
+                f,
+                "encoding {newer} is newer than this module, which knows {RECORD}"
+            ),
+        }
+    }
+}
+
 #[cold]
-pub fn log_failed_replay(context: Context<'_>, command: &str, key: Option<Str<'_>>, why: &str) {
-    if !context.is_repeated() {
-        return;
-    }
-    let key = shown(key.map(Str::bytes).unwrap_or_default());
-    let origin = if context.is_replayed() {
-        "while the file is loaded"
-    } else {
-        "though the primary did it"
-    };
-    log::warning(&format!(
-        "redisstate: key {key}: {command} fails {origin}: {why}"
-    ));
+fn log_refused(io: &Io<'_>, why: &LoadError) {
+    stats::LOADS_REFUSED.increment();
+    let key = key_for_log(io.key_name());
+    log::warning(&format!("key {key} holds no valid state machine: {why}"));
 }
 
-/// Reads a value. `None`, after a log line, if it is not a machine.
-pub fn load(io: &mut Io<'_>, encoding: i32) -> Option<Machine> {
-    let bytes = io.load();
-    let machine = match bytes.as_deref() {
-        None => Err("the data ends too early".to_owned()),
-        Some(bytes) => decode(bytes, encoding),
-    };
-    if let Err(why) = &machine {
-        stats::count(&stats::LOADS_REFUSED);
-        let key = io.key_name();
-        log::warning(&format!(
-            "redisstate: key {key} holds no valid state machine: {why}"
-        ));
-    }
-    machine.ok()
-}
-
-fn decode(bytes: &[u8], encoding: i32) -> Result<Machine, String> {
-    const JSON: i32 = Encoding::Json as i32;
-    const RECORD: i32 = Encoding::Record as i32;
+fn decode(bytes: &[u8], encoding: c_int) -> Result<Machine, LoadError> {
     match encoding {
-        JSON => parse_legacy(&INTERNER, bytes, &legacy_limits()).map_err(|why| with_config(&why)),
-        RECORD => READER
-            .with_borrow_mut(|reader| reader.decode(bytes, &INTERNER))
-            .map_err(|why| why.to_string()),
-        newer => Err(format!(
-            "encoding {newer} is newer than this module, which knows {RECORD}"
-        )),
+        JSON => parse_legacy(&INTERNER, bytes, &legacy_limits()).map_err(LoadError::Document),
+        RECORD => store::decode(bytes).map_err(LoadError::Record),
+        newer => Err(LoadError::NewerEncoding(newer)),
     }
 }
 
-/// What a client restores is bound like what it sets: a document that is parsed, behind a payload
-/// that may be compressed to next to nothing. What is stored or replicated is bound by nothing.
+/// Returns the limits on a document of the old module. For a client's RESTORE the limit on the
+/// document's length is that of SM.SET, because a small compressed payload may unpack to a huge
+/// document. Stored and replicated documents have no limits.
 fn legacy_limits() -> Limits {
-    if !module::restores_for_client() {
+    if !server::restores_for_client() {
         return Limits::NONE;
     }
     Limits {
         document_bytes: config::limits().document_bytes,
         ..Limits::NONE
     }
-}
-
-/// The bytes that are saved for a machine.
-pub fn record(machine: &Machine) -> Vec<u8> {
-    let mut record = Vec::new();
-    WRITER.with_borrow_mut(|writer| writer.write(machine, &mut record));
-    record
-}
-
-/// Writes the commands that make a machine anew.
-pub fn rewrite(io: &mut Io<'_>, machine: &Machine) {
-    let commands = machine.recreate();
-    io.emit(c"SM.SET", &[&commands.document]);
-    if let Some((state, reason)) = commands.then_force {
-        io.emit(c"SM.MUTATE", &[state, reason.as_bytes(), b"FORCE"]);
-    }
-}
-
-/// What the server puts around a module's value and leaves out of MEMORY USAGE: in Redis an object
-/// and a module value of sixteen bytes each; in Valkey 8 an object that has a short key in it, the
-/// module value and a slot of the table; Valkey 9 counts the object, and the rest comes to as much
-/// as in Redis.
-static AROUND: LazyLock<usize> = LazyLock::new(|| if module::is_valkey_8() { 56 } else { 32 });
-
-/// Asks the server what it can only be asked while the module is loaded.
-pub fn know_server() {
-    LazyLock::force(&AROUND);
-}
-
-/// The memory of a machine: its own, and its share of the definition's.
-pub fn memory(machine: &Machine, block_size: impl Fn(*const u8, usize) -> usize) -> usize {
-    let own: usize = machine
-        .blocks()
-        .map(|(block, asked)| block_size(block, asked))
-        .sum();
-    let definition = machine.definition();
-    *AROUND
-        + own
-        + definition
-            .memory(block_size)
-            .div_ceil(Arc::strong_count(definition))
-}
-
-/// How much work a free is. Only the last machine of a large definition is worth a thread.
-pub fn free_effort(machine: &Machine) -> usize {
-    let definition = machine.definition();
-    if Arc::strong_count(definition) > 1 {
-        return 1;
-    }
-    // The server frees in the background above 64: a definition of a quarter of a megabyte.
-    1 + definition.archive().len() / 4096
-}
-
-/// Adds all that makes two machines differ: the same on every node, whatever the path there.
-pub fn digest(digest: &mut Digest<'_>, machine: &Machine) {
-    digest.add(&[
-        machine.definition().archive(),
-        &machine.current().to_le_bytes(),
-        machine.reason().as_bytes(),
-    ]);
 }

@@ -1,62 +1,103 @@
-//! Every error that a client can meet, in the words it is sent: their one home.
+//! Every error that a client can get, and its text.
 
 use std::fmt;
 
-use redis_state_core::{DocumentError, Limit, LimitKind};
+use redis_state_core::{DocumentError, Limit};
+
+use crate::config;
+use crate::server::key::WrongType;
 
 /// Why a command was refused.
 ///
-/// What is large is boxed: every command returns one of these or nothing, and nothing should be
-/// cheap to return.
+/// Large payloads are boxed so that `Result<(), CommandError>` stays small: every command returns
+/// one, nearly always `Ok`.
 #[derive(Debug)]
 pub enum CommandError {
-    /// Too many arguments. The server words this one.
+    /// The wrong number of arguments. The server has the text of this error.
     WrongArity,
-    /// The key holds something else.
+    /// The key holds a value of another type.
     WrongType,
     /// The document is not a machine.
     Document(Box<DocumentError>),
-    /// A limit that is not the document's.
+    /// A reason exceeds its limit.
     Limit(Box<Limit>),
     /// An option that the command does not have.
     UnknownOption(Box<UnknownOption>),
     /// A reason that is not text, with the offset of the first bad byte.
     ReasonNotText(usize),
-    /// A reason, while the server is over `maxmemory`.
+    /// A move with a reason while the server is over `maxmemory`.
     OutOfMemory,
-    /// A move or reset that has happened elsewhere and can't be repeated here.
-    Diverged(&'static str),
+    /// A replicated or replayed move or reset that can't be done here.
+    Diverged {
+        /// The reason.
+        why: &'static str,
+        /// Whether the command comes from an append-only file, and not from the primary.
+        replayed: bool,
+    },
     /// A move that is not allowed, in the words of the old module.
     EdgeTransition,
     /// An unknown option, in the words of the old module.
     EdgeOption,
-    /// A panic.
+    /// A panic in this command.
     Bug(&'static str),
 }
 
 /// An option that a command does not have.
 #[derive(Debug)]
 pub struct UnknownOption {
-    /// What was given, in quotes.
+    /// The argument that was found, in quotes.
     pub found: String,
     /// The command.
     pub command: &'static str,
-    /// What it takes there.
+    /// The options that the command takes at this position.
     pub expected: &'static str,
 }
 
+impl CommandError {
+    /// Returns the word that an error reply begins with; empty for the old module's errors, which
+    /// have none.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::WrongType => "WRONGTYPE",
+            Self::OutOfMemory => "OOM",
+            Self::EdgeTransition | Self::EdgeOption => "",
+            _ => "ERR",
+        }
+    }
+
+    /// Returns the limit that was exceeded, if that is the error.
+    pub fn limit(&self) -> Option<&Limit> {
+        match self {
+            Self::Document(why) => why.limit(),
+            Self::Limit(limit) => Some(limit),
+            _ => None,
+        }
+    }
+
+    /// Returns the error's text without any name or text that the client sent, for logs that must
+    /// not show user data.
+    pub fn redacted(&self) -> String {
+        match self {
+            Self::Document(why) => format!("invalid machine: {}", redacted_document_text(why)),
+            Self::UnknownOption(unknown) => {
+                let UnknownOption {
+                    command, expected, ..
+                } = &**unknown;
+                format!("unknown option for {command}: expected {expected}")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Writes the text that follows the [code](CommandError::code) in a reply.
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongArity => write!(f, "ERR wrong number of arguments"),
-            Self::WrongType => {
-                write!(
-                    f,
-                    "WRONGTYPE Operation against a key holding the wrong kind of value"
-                )
-            }
-            Self::Document(why) => write!(f, "ERR invalid machine: {}", with_config(why)),
-            Self::Limit(limit) => write!(f, "ERR {limit} ({})", config_of(limit.kind())),
+            Self::WrongArity => write!(f, "wrong number of arguments"),
+            Self::WrongType => write!(f, "Operation against a key holding the wrong kind of value"),
+            Self::Document(why) => write!(f, "invalid machine: {}", document_text(why)),
+            Self::Limit(limit) => write!(f, "{limit} ({})", config::limit_name(limit.kind())),
             Self::UnknownOption(unknown) => {
                 let UnknownOption {
                     found,
@@ -65,54 +106,68 @@ impl fmt::Display for CommandError {
                 } = &**unknown;
                 write!(
                     f,
-                    "ERR unknown option {found} for {command}: expected {expected}"
+                    "unknown option {found} for {command}: expected {expected}"
                 )
             }
-            Self::ReasonNotText(at) => write!(f, "ERR invalid reason: not UTF-8 at byte {at}"),
+            Self::ReasonNotText(at) => write!(f, "invalid reason: not UTF-8 at byte {at}"),
             Self::OutOfMemory => {
-                write!(f, "OOM command not allowed when used memory > 'maxmemory'.")
+                write!(f, "command not allowed when used memory > 'maxmemory'.")
             }
-            Self::Diverged(why) => write!(f, "ERR {why}, unlike where this was done"),
+            Self::Diverged {
+                why,
+                replayed: false,
+            } => {
+                write!(f, "{why}, although the command succeeded on the primary")
+            }
+            Self::Diverged {
+                why,
+                replayed: true,
+            } => write!(
+                f,
+                "{why}, although the command succeeded when the file was written"
+            ),
             Self::EdgeTransition => write!(f, "Invaild state transition"),
             Self::EdgeOption => write!(f, "Invaild command option"),
             Self::Bug(command) => write!(
                 f,
-                "ERR {command} failed by a bug in the module redisstate and may be incomplete; \
+                "{command} failed by a bug in the module redisstate and may be incomplete; \
                  the server's log says where"
             ),
         }
     }
 }
 
-/// Words the error of a document, with the config that a limit comes from.
-pub fn with_config(why: &DocumentError) -> String {
+/// Returns the text of a document's error. If the document exceeds a limit, the text names the
+/// config.
+pub fn document_text(why: &DocumentError) -> String {
     match why.limit() {
-        Some(limit) => format!("{why} ({})", config_of(limit.kind())),
+        Some(limit) => format!("{why} ({})", config::limit_name(limit.kind())),
         None => why.to_string(),
     }
 }
 
-fn config_of(kind: LimitKind) -> &'static str {
-    match kind {
-        LimitKind::DocumentBytes => "redisstate.max-document-bytes",
-        LimitKind::States => "redisstate.max-states",
-        LimitKind::Transitions => "redisstate.max-transitions",
-        LimitKind::ReasonBytes => "redisstate.max-reason-bytes",
+/// Returns the text of a document's error without any name or text of the document.
+pub fn redacted_document_text(why: &DocumentError) -> String {
+    match why.limit() {
+        Some(_) => document_text(why),
+        None => why.redacted().to_string(),
     }
 }
 
 impl From<DocumentError> for CommandError {
     fn from(why: DocumentError) -> Self {
-        if why.limit().is_some() {
-            crate::stats::count(&crate::stats::LIMITS_HIT);
-        }
         Self::Document(Box::new(why))
     }
 }
 
 impl From<Limit> for CommandError {
     fn from(limit: Limit) -> Self {
-        crate::stats::count(&crate::stats::LIMITS_HIT);
         Self::Limit(Box::new(limit))
+    }
+}
+
+impl From<WrongType> for CommandError {
+    fn from(WrongType: WrongType) -> Self {
+        Self::WrongType
     }
 }

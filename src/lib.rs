@@ -1,35 +1,69 @@
-//! State machines as a native data type of Redis and Valkey: the server's side.
+//! State machines as a native data type of Redis and Valkey: the adapter between a server and the
+//! core crate.
 //!
-//! The layers run one way. The server calls [`server`], which holds every `unsafe` and guards every
-//! entry; that calls [`commands`] and [`datatype`], which are safe; they call the core crate,
-//! which knows nothing of a server. Loading begins in [`server::module`] and comes to [`load`].
+//! A file imports only from the layers below it; `make lint` checks that. From the bottom up:
+//!
+//! 1. [`server`]: the module API behind safe types. It imports nothing from the rest of this crate.
+//!    The layers above register their code with it.
+//! 2. [`stats`], [`text`], [`config`]: counters, keys and arguments as text, configs.
+//! 3. [`errors`]: the text of every error.
+//! 4. [`store`], [`replication`]: the interner and the open files; the rules of replication.
+//! 5. [`datatype`]: the data type's callbacks.
+//! 6. [`commands`]: a file for each command.
+//! 7. [`info`]: the INFO section.
+//!
+//! The core crate knows nothing of a server. `docs/architecture.md` has the picture.
 
+#![deny(unsafe_code)]
 #![allow(
     rustdoc::private_intra_doc_links,
-    reason = "a module has no public face: its docs are for who works on it"
+    reason = "a cdylib has no public API; these docs are for maintainers"
 )]
 
 mod commands;
 mod config;
 mod datatype;
 mod errors;
-mod fault;
+mod info;
+mod replication;
+#[expect(
+    unsafe_code,
+    reason = "calls the module API; no other part of the adapter does"
+)]
 mod server;
 mod stats;
+mod store;
+mod text;
+
+use redis_state_core::Machine;
 
 use server::context::{Args, Context};
+use server::load::Module;
 
-/// Registers all that the module has, after the module API is set up.
+/// The name is frozen: the old module registered under it.
+static MODULE: Module = Module {
+    name: c"redisstate",
+    // Major, minor and patch, two digits each.
+    version: 10_000,
+    load,
+};
+
+server::load::module_entry!(MODULE);
+
+/// Registers configs, the data type, commands, the INFO section and event handlers. The module API
+/// is set up before.
 fn load(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
-    server::module::set_options(context);
-    datatype::know_server();
+    server::load::set_options(context);
+    server::privacy::refresh(context);
+    datatype::probe_server();
     config::register(context, args)?;
-    server::datatype::register(context)?;
+    server::value_type::register::<Machine>(context)?;
     commands::register(context)?;
-    server::info::register(context)?;
-    // Last, as nothing may fail after it: Redis 7.0 goes on sending events to a module that failed
-    // to load, and crashes at the next save.
-    server::module::subscribe(context)?;
-    server::log::notice("redisstate: loaded");
+    server::info::register(context, info::fields)?;
+    // Events come last, because nothing may fail after them: Redis 7.0 goes on sending events to a
+    // module that failed to load, and crashes at the next save.
+    server::privacy::subscribe(context)?;
+    server::file_events::subscribe(context, store::on_file_event)?;
+    server::log::notice("loaded");
     Ok(())
 }

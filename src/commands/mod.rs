@@ -1,126 +1,160 @@
-//! The commands, a file each.
+//! The commands: a file for each, in `read` or `write`. `commands.json` describes them, and the
+//! build script generates the table of commands from it.
 
-mod can;
-mod create;
-mod export;
-mod get;
-mod lint;
-mod mutate;
-mod next;
-mod reset;
-mod set;
-mod state;
-mod template;
+mod arguments;
+mod read;
+mod write;
 
-use redis_state_core::Rules;
+use redis_state_core::Machine;
 
-use crate::config;
-use crate::errors::{CommandError, UnknownOption};
-use crate::server::context::{Args, Context, Str};
-use crate::server::io::shown;
-use crate::server::register::{self, COMMANDS, Entry, entry};
+use crate::errors::CommandError;
+use crate::server::command::{
+    self, ArgumentKind, ArgumentSpec, CommandSpec, Entry, Handler, entry,
+};
+use crate::server::context::{Args, Context};
+use crate::server::key::Keys;
+use crate::server::{log, privacy};
+use crate::stats;
+use crate::text::key_for_log;
+use arguments::Arguments;
 
-/// A command: its name as in `commands.json`, and what it does.
-pub trait Command {
-    /// As in `commands.json`.
+/// The facts about a command that the build script takes from `commands.json`.
+trait Described {
+    /// The name, as typed by users.
     const NAME: &'static str;
 
-    /// Runs the command. It replies at its end and once, so that an error or a panic before can
+    /// The largest number of arguments, the name included. The server itself checks the smallest.
+    const MAX_ARGUMENTS: usize;
+
+    /// Whether the command writes.
+    const WRITES: bool;
+}
+
+/// A command.
+trait Command: Described {
+    /// Runs the command. It replies once, at its end, so that an error or a panic before that can
     /// still be the reply.
-    fn run(context: Context<'_>, args: Args<'_>) -> Result<(), CommandError>;
+    fn run<'a>(
+        context: Context<'a>,
+        keys: Keys<'a>,
+        arguments: Arguments<'a>,
+    ) -> Result<(), CommandError>;
 }
 
-/// Every command that there is code for.
-const ENTRIES: &[(&str, Entry)] = &[
-    (template::Template::NAME, entry::<template::Template>),
-    (set::Set::NAME, entry::<set::Set>),
-    (create::Create::NAME, entry::<create::Create>),
-    (get::Get::NAME, entry::<get::Get>),
-    (state::State::NAME, entry::<state::State>),
-    (mutate::Mutate::NAME, entry::<mutate::Mutate>),
-    (reset::Reset::NAME, entry::<reset::Reset>),
-    (next::Next::NAME, entry::<next::Next>),
-    (can::Can::NAME, entry::<can::Can>),
-    (export::Export::NAME, entry::<export::Export>),
-    (lint::Lint::NAME, entry::<lint::Lint>),
-];
+/// A command that reads the machine of one key, its first argument, and replies nil if the key is
+/// missing.
+trait Query: Described {
+    /// The arguments after the key.
+    type Options<'a>;
 
-/// Registers every command of `commands.json`.
-pub fn register(context: Context<'_>) -> Result<(), String> {
-    register::register_category(context);
-    for spec in COMMANDS {
-        let name = spec.name.to_string_lossy();
-        let known = ENTRIES.iter().find(|(entry, _)| *entry == name);
-        let (_, entry) = known.ok_or_else(|| format!("there is no code for {name}"))?;
-        register::register(context, spec, *entry)?;
+    /// Reads the arguments after the key.
+    fn options<'a>(arguments: &mut Arguments<'a>) -> Result<Self::Options<'a>, CommandError>;
+
+    /// Replies with what the options ask for.
+    fn reply(context: Context<'_>, machine: &Machine, options: Self::Options<'_>);
+}
+
+impl<Q: Query> Command for Q {
+    #[inline]
+    fn run<'a>(
+        context: Context<'a>,
+        mut keys: Keys<'a>,
+        mut arguments: Arguments<'a>,
+    ) -> Result<(), CommandError> {
+        let name = arguments.required()?;
+        let options = Q::options(&mut arguments)?;
+        match keys.read::<Machine>(name)?.value() {
+            Some(machine) => Q::reply(context, machine, options),
+            None => context.reply_null(),
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-/// The reply of a write to a key that isn't there. What has happened elsewhere had one, so that the
-/// data differ: an error, which the server logs, or stops at if it is told to.
+impl<C: Command> Handler for C {
+    const NAME: &'static str = C::NAME;
+
+    #[inline]
+    fn call<'a>(context: Context<'a>, keys: Keys<'a>, args: Args<'a>) {
+        if let Err(why) = run::<C>(context, keys, args) {
+            refuse::<C>(context, args, &why);
+        }
+    }
+
+    #[cold]
+    fn reply_bug(context: Context<'_>, args: Args<'_>) {
+        refuse::<C>(context, args, &CommandError::Bug(C::NAME));
+    }
+}
+
+#[inline]
+fn run<'a, C: Command>(
+    context: Context<'a>,
+    keys: Keys<'a>,
+    args: Args<'a>,
+) -> Result<(), CommandError> {
+    if args.len() > C::MAX_ARGUMENTS {
+        return Err(CommandError::WrongArity);
+    }
+    C::run(context, keys, Arguments::new(args, C::NAME))
+}
+
+/// Replies with an error. If the server may log it and its log must not show user data, the error is
+/// redacted.
 #[cold]
-pub fn missing(context: Context<'_>) -> Result<(), CommandError> {
-    if context.is_repeated() {
-        return Err(CommandError::Diverged("there is no such key"));
+fn refuse<C: Command>(context: Context<'_>, args: Args<'_>, why: &CommandError) {
+    if why.limit().is_some() {
+        stats::LIMITS_HIT.increment();
     }
-    context.reply_null();
-    Ok(())
-}
-
-/// The rules for this call. What has happened elsewhere is repeated by the documented rules: all
-/// that is replicated is written in terms of them.
-fn dialect_for(context: Context<'_>) -> Rules {
-    match config::dialect() {
-        Rules::Legacy if !context.is_repeated() => Rules::Legacy,
-        _ if context.is_repeated() => Rules::Replayed,
-        _ => Rules::Documented,
-    }
-}
-
-/// Whether an optional argument is the one option that the command takes there.
-fn is_option(
-    argument: Option<Str<'_>>,
-    option: &'static str,
-    command: &'static str,
-) -> Result<bool, CommandError> {
-    let Some(argument) = argument else {
-        return Ok(false);
+    let text = if server_logs_errors_of::<C>(context) && privacy::hides_user_data(context) {
+        why.redacted()
+    } else {
+        why.to_string()
     };
-    if argument.bytes().eq_ignore_ascii_case(option.as_bytes()) {
-        return Ok(true);
+    log_failed_replay(context, args, C::NAME, &text);
+    match (why, why.code()) {
+        (CommandError::WrongArity, _) => context.reply_wrong_arity(),
+        (_, "") => context.reply_error(&text),
+        (_, code) => context.reply_error(&format!("{code} {text}")),
     }
-    Err(unknown_option(argument, command, option))
 }
 
-fn unknown_option(
-    argument: Str<'_>,
-    command: &'static str,
-    expected: &'static str,
-) -> CommandError {
-    if config::dialect() == Rules::Legacy {
-        return CommandError::EdgeOption;
-    }
-    CommandError::UnknownOption(Box::new(UnknownOption {
-        found: shown(argument.bytes()),
-        command,
-        expected,
-    }))
+/// Returns whether the server itself may log an error of this command: if it was replicated or
+/// replayed, or called by another module's command that was. The module API doesn't tell the latter
+/// from a client's write, so every write on a replica counts.
+fn server_logs_errors_of<C: Command>(context: Context<'_>) -> bool {
+    context.is_replicated_or_replayed() || (C::WRITES && context.is_on_replica_or_loading())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn code_and_metadata_name_the_same_commands() {
-        let mut coded: Vec<_> = ENTRIES.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let mut listed: Vec<_> = COMMANDS
-            .iter()
-            .map(|spec| spec.name.to_string_lossy().into_owned())
-            .collect();
-        coded.sort();
-        listed.sort();
-        assert_eq!(coded, listed);
+/// Logs that a replicated or replayed command failed here, with the key: the server's own log line
+/// doesn't name it, and the server goes on without the command.
+fn log_failed_replay(context: Context<'_>, args: Args<'_>, command: &str, why: &str) {
+    if !context.is_replicated_or_replayed() {
+        return;
     }
+    let key = key_for_log(args.get(1).map(|name| name.bytes()));
+    let origin = if context.is_loading_aof() {
+        "while the file is loaded"
+    } else {
+        "though the primary did it"
+    };
+    log::warning(&format!("key {key}: {command} fails {origin}: {why}"));
+}
+
+// Defines COMMANDS, a pair of description and entry for each command of `commands.json`, and
+// implements `Described` for each of them.
+include!(concat!(env!("OUT_DIR"), "/commands.rs"));
+
+/// Registers every command.
+///
+/// # Errors
+///
+/// If the server refuses a command. The error names it.
+pub fn register(context: Context<'_>) -> Result<(), String> {
+    const CATEGORY: &std::ffi::CStr = c"statemachine";
+    command::register_category(context, CATEGORY);
+    for (spec, entry) in &COMMANDS {
+        command::register(context, CATEGORY, spec, *entry)?;
+    }
+    Ok(())
 }

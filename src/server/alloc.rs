@@ -1,5 +1,5 @@
-//! The global allocator: the server's own, so that `used_memory`, `maxmemory` and MEMORY USAGE see
-//! what machines take.
+//! The global allocator: the server's own, so that `used_memory`, `maxmemory` and MEMORY USAGE
+//! count the memory of this module.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::c_void;
@@ -9,31 +9,32 @@ use redis_module::raw;
 
 /// The alignment that the server's allocator gives to every block. Redis builds jemalloc with
 /// size classes eight bytes apart, so a block of 24 bytes need not be aligned to sixteen.
-const GIVEN_ALIGNMENT: usize = 8;
+pub(super) const SERVER_ALIGNMENT: usize = 8;
 
-/// Allocates through the server once the module API is there, and from the system where it never
-/// comes (in this crate's unit tests).
+/// Allocates through the server once the module API is set up. In this crate's unit tests there is
+/// no server, and the memory comes from the system.
 ///
 /// # Invariants
 ///
-/// 1. The API is there before the first allocation inside a server: `RedisModule_OnLoad`, the
-///    first thing to run, sets it up before anything else. So a block is freed by whoever gave it.
-/// 2. A block of higher alignment than [`GIVEN_ALIGNMENT`] lies inside a larger one, whose address
-///    is stored in the word before it.
+/// 1. Inside a server, the API is set up before the first allocation: `RedisModule_OnLoad`, the
+///    first function to run, sets it up before anything else. So a block is freed by the allocator
+///    that it came from.
+/// 2. A block of higher alignment than [`SERVER_ALIGNMENT`] lies inside a larger block. The word
+///    before it holds the larger block's address.
 pub struct ServerAllocator;
 
 #[global_allocator]
 static GLOBAL: ServerAllocator = ServerAllocator;
 
-// SAFETY: blocks are as large and as aligned as asked for (invariant 2), and are given back to
-// where they came from (invariant 1).
+// SAFETY: blocks have the requested size and alignment (invariant 2), and are freed by the
+// allocator that they came from (invariant 1).
 unsafe impl GlobalAlloc for ServerAllocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the layout has a size above zero, as the caller promises.
         unsafe {
             match raw::RedisModule_Alloc {
-                Some(alloc) if layout.align() <= GIVEN_ALIGNMENT => alloc(layout.size()).cast(),
+                Some(alloc) if layout.align() <= SERVER_ALIGNMENT => alloc(layout.size()).cast(),
                 Some(alloc) => alloc_aligned(layout, alloc),
                 None => System.alloc(layout),
             }
@@ -45,7 +46,7 @@ unsafe impl GlobalAlloc for ServerAllocator {
         // SAFETY: `block` came from `alloc` with this layout, as the caller promises.
         unsafe {
             match raw::RedisModule_Free {
-                Some(free) if layout.align() <= GIVEN_ALIGNMENT => free(block.cast()),
+                Some(free) if layout.align() <= SERVER_ALIGNMENT => free(block.cast()),
                 Some(free) => free(outer(block)),
                 None => System.dealloc(block, layout),
             }
@@ -57,7 +58,7 @@ unsafe impl GlobalAlloc for ServerAllocator {
         // SAFETY: as in `alloc`.
         unsafe {
             match (raw::RedisModule_Calloc, raw::RedisModule_Alloc) {
-                (Some(calloc), _) if layout.align() <= GIVEN_ALIGNMENT => {
+                (Some(calloc), _) if layout.align() <= SERVER_ALIGNMENT => {
                     calloc(1, layout.size()).cast()
                 }
                 (_, Some(alloc)) => {
@@ -78,7 +79,7 @@ unsafe impl GlobalAlloc for ServerAllocator {
         // alignment without overflow, as the caller promises.
         unsafe {
             match raw::RedisModule_Realloc {
-                Some(realloc) if layout.align() <= GIVEN_ALIGNMENT => {
+                Some(realloc) if layout.align() <= SERVER_ALIGNMENT => {
                     realloc(block.cast(), new_size).cast()
                 }
                 Some(_) => {
@@ -98,12 +99,12 @@ unsafe impl GlobalAlloc for ServerAllocator {
 
 type Alloc = unsafe extern "C" fn(usize) -> *mut c_void;
 
-/// A block inside a larger one from `alloc`, with the larger one's address before it.
+/// Returns a block inside a larger one from `alloc`, with the larger one's address before it.
 ///
 /// # Safety
 ///
-/// The layout's alignment is at least that of a word, and `alloc` gives blocks of the size asked
-/// for, aligned to a word, or null.
+/// The layout's alignment is at least that of a word. `alloc` returns null or a block of the
+/// requested size, aligned to a word.
 unsafe fn alloc_aligned(layout: Layout, alloc: Alloc) -> *mut u8 {
     let Some(size) = layout
         .size()
@@ -112,7 +113,7 @@ unsafe fn alloc_aligned(layout: Layout, alloc: Alloc) -> *mut u8 {
         return ptr::null_mut();
     };
     // SAFETY: the block has room for the stored address, for up to `align` bytes of shift, and for
-    // what was asked for; the stored address is aligned because a word's alignment divides both
+    // the requested size; the stored address is aligned because a word's alignment divides both
     // the block's and the layout's.
     unsafe {
         let outer = alloc(size).cast::<u8>();
@@ -126,7 +127,7 @@ unsafe fn alloc_aligned(layout: Layout, alloc: Alloc) -> *mut u8 {
     }
 }
 
-/// The larger block around one from [`alloc_aligned`].
+/// Returns the larger block around one from [`alloc_aligned`].
 ///
 /// # Safety
 ///
@@ -136,11 +137,11 @@ unsafe fn outer(inner: *mut u8) -> *mut c_void {
     unsafe { inner.cast::<*mut u8>().sub(1).read().cast() }
 }
 
-/// What the allocator really set aside for a block, in bytes; the bytes asked for where the server
-/// cannot say.
-pub fn block_size(block: *const u8, asked: usize) -> usize {
-    // SAFETY: called with blocks of alignment up to eight only, which came from the server's
-    // allocator as they are, and `RedisModule_MallocSize` only reads the allocator's records.
+/// Returns the size that the allocator reserved for a block, in bytes. If the server can't tell,
+/// returns `asked`, the requested size.
+pub(super) fn block_size(block: *const u8, asked: usize) -> usize {
+    // SAFETY: called only with blocks of alignment up to eight, which are the server allocator's
+    // own blocks, and `RedisModule_MallocSize` only reads the allocator's records.
     unsafe { raw::RedisModule_MallocSize.map_or(asked, |size| size(block.cast_mut().cast())) }
 }
 
@@ -148,7 +149,8 @@ pub fn block_size(block: *const u8, asked: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// As the server's allocator at its worst: aligned to eight bytes and to nothing more.
+    /// Allocates as the server's allocator does in the worst case: aligned to eight bytes and to no
+    /// higher power of two.
     unsafe extern "C" fn misaligned(size: usize) -> *mut c_void {
         // SAFETY: the layout is not empty, and the block is large enough for the shift.
         unsafe {
@@ -163,7 +165,8 @@ mod tests {
     fn every_alignment_is_met() {
         for align in [16, 32, 64, 1024] {
             for size in [1, 100, 4096] {
-                // SAFETY: as `alloc_aligned` wants it; the block is freed as it was allocated.
+                // SAFETY: the layout and the allocator meet the conditions of `alloc_aligned`; the
+                // block is freed with the layout that it was allocated with.
                 unsafe {
                     let layout = Layout::from_size_align_unchecked(size, align);
                     let inner = alloc_aligned(layout, misaligned);

@@ -1,11 +1,11 @@
-//! A command's call: its arguments, its reply, what it does to the server.
+//! The call of a command: its arguments, its reply, and its effects on the server.
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
 
 use redis_module::raw;
 
-use crate::server::api;
+use crate::server::api::{api, is_valkey};
 
 /// The context of a running command.
 ///
@@ -83,7 +83,7 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// Begins an array reply; as many replies have to follow.
+    /// Begins an array reply. `length` replies must follow.
     #[inline]
     pub fn reply_array(self, length: usize) {
         let length = std::ffi::c_long::try_from(length).unwrap_or(std::ffi::c_long::MAX);
@@ -91,9 +91,9 @@ impl<'a> Context<'a> {
         unsafe { api!(RedisModule_ReplyWithArray(self.raw, length)) };
     }
 
-    /// Replies with an error; `text` begins with its code.
+    /// Replies with an error. `text` begins with the error code.
     pub fn reply_error(self, text: &str) {
-        // An error is one line of C text; whatever a name contains was escaped before.
+        // An error is one line of C text. The caller has escaped the names in it.
         let mut text = text.replace(['\0', '\r', '\n'], " ").into_bytes();
         text.push(0);
         // SAFETY: by invariant 1; the text ends in NUL.
@@ -106,14 +106,14 @@ impl<'a> Context<'a> {
         unsafe { api!(RedisModule_WrongArity(self.raw)) };
     }
 
-    /// Sends the command as it was given to replicas and AOF.
+    /// Sends the command unchanged to the replicas and the AOF.
     #[inline]
     pub fn replicate_verbatim(self) {
         // SAFETY: by invariant 1.
         unsafe { api!(RedisModule_ReplicateVerbatim(self.raw)) };
     }
 
-    /// Sends another command to replicas and AOF in place of this one.
+    /// Sends another command to the replicas and the AOF in place of this one.
     pub fn replicate(self, command: &CStr, key: Str<'_>, rest: &[&[u8]]) {
         let args: Vec<Owned> = rest.iter().map(|arg| Owned::new(self, arg)).collect();
         let raw: Vec<_> = args.iter().map(|arg| arg.raw).collect();
@@ -133,14 +133,14 @@ impl<'a> Context<'a> {
 
     /// Tells WATCH and client-side caching that a key has changed.
     #[inline]
-    pub fn signal_modified(self, key: Str<'_>) {
+    pub(super) fn signal_modified(self, key: Str<'_>) {
         // SAFETY: by invariant 1, of both.
         unsafe { api!(RedisModule_SignalModifiedKey(self.raw, key.raw)) };
     }
 
     /// Publishes a keyspace event, of the class for module types (`d`).
     #[inline]
-    pub fn notify(self, event: &CStr, key: Str<'_>) {
+    pub(super) fn notify(self, event: &CStr, key: Str<'_>) {
         let class = raw::REDISMODULE_NOTIFY_MODULE;
         // SAFETY: by invariant 1, of both; the event ends in NUL.
         unsafe {
@@ -153,47 +153,72 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// Whether this very command has happened elsewhere, as the primary or an append-only file says.
-    /// Not so if another module's command, which did, calls it: that may be told no, as it was there.
+    /// Returns whether this command was replicated from the primary, is being replayed from an
+    /// append-only file, or comes from a node whose slot is being imported.
+    ///
+    /// Returns false when a replicated command of another module calls ours: on the primary, the
+    /// call may have got nil too.
     #[cold]
-    pub fn is_repeated(self) -> bool {
-        // The server's CLIENT_ID_AOF, which is there for modules to tell by.
+    pub fn is_replicated_or_replayed(self) -> bool {
+        // The server's CLIENT_ID_AOF. The module API documents it for this purpose.
         const APPEND_ONLY_FILE: u64 = u64::MAX;
         self.flags() & raw::REDISMODULE_CTX_FLAGS_REPLICATED != 0
-            // SAFETY: by invariant 1; gives a number.
+            // SAFETY: by invariant 1; returns a number.
             || unsafe { api!(RedisModule_GetClientId(self.raw)) } == APPEND_ONLY_FILE
+            || self.imports_slot()
     }
 
-    /// Whether no limit of this server may stop this command: it is repeated, or called by one that
-    /// is. While data are loaded, and on a replica that takes no writes from clients, nothing else
-    /// writes.
+    /// Returns whether local limits must not reject this command, because it, or the command that
+    /// called it, was accepted elsewhere. During loading and on a read-only replica that holds for
+    /// every write.
     #[cold]
-    pub fn obeys(self) -> bool {
-        const HERE: u32 = raw::REDISMODULE_CTX_FLAGS_SLAVE | raw::REDISMODULE_CTX_FLAGS_READONLY;
+    pub fn is_exempt_from_limits(self) -> bool {
+        const READ_ONLY_REPLICA: u32 =
+            raw::REDISMODULE_CTX_FLAGS_SLAVE | raw::REDISMODULE_CTX_FLAGS_READONLY;
         let flags = self.flags();
         flags & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
-            || flags & HERE == HERE
+            || flags & READ_ONLY_REPLICA == READ_ONLY_REPLICA
+            || self.imports_slot()
     }
 
-    /// Whether this command is replayed from an append-only file at this moment.
+    /// Returns whether this server follows a primary or is loading data.
     #[cold]
-    pub fn is_replayed(self) -> bool {
+    pub fn is_on_replica_or_loading(self) -> bool {
+        const FOLLOWS: u32 = raw::REDISMODULE_CTX_FLAGS_SLAVE | raw::REDISMODULE_CTX_FLAGS_LOADING;
+        self.flags() & FOLLOWS != 0
+    }
+
+    /// Returns whether the command comes from an append-only file that is being loaded.
+    #[cold]
+    pub fn is_loading_aof(self) -> bool {
         self.flags() & raw::REDISMODULE_CTX_FLAGS_LOADING != 0
     }
 
-    /// Whether the server is over `maxmemory`. Where it may be making room by eviction at this
-    /// moment, and within a transaction or a script, which should not break off half way, it counts
-    /// as over when it is so by a tenth.
+    /// Returns whether the command comes from another node whose slots this one imports (Valkey 9).
+    fn imports_slot(self) -> bool {
+        // Valkey's SLOT_IMPORT_CLIENT. In Redis 8 the same bit says that DEBUG is enabled.
+        const VALKEY_SLOT_IMPORT_CLIENT: u32 = 1 << 25;
+        self.flags() & VALKEY_SLOT_IMPORT_CLIENT != 0 && is_valkey()
+    }
+
+    /// Returns whether a command that needs memory should be refused, because the server is over
+    /// `maxmemory`.
+    ///
+    /// Returns false within a script: an error would break off the script after its earlier writes,
+    /// and the module API doesn't say whether the script declares `allow-oom`. Within a
+    /// transaction, and under a policy that evicts, returns true only when memory exceeds
+    /// `maxmemory` by more than a tenth: the server may be evicting at this moment.
     pub fn is_out_of_memory(self) -> bool {
-        const LENIENT: u32 = raw::REDISMODULE_CTX_FLAGS_EVICT
-            | raw::REDISMODULE_CTX_FLAGS_MULTI
-            | raw::REDISMODULE_CTX_FLAGS_LUA;
+        const LENIENT_FLAGS: u32 =
+            raw::REDISMODULE_CTX_FLAGS_EVICT | raw::REDISMODULE_CTX_FLAGS_MULTI;
         let flags = self.flags();
-        if flags & raw::REDISMODULE_CTX_FLAGS_OOM == 0 {
+        if flags & raw::REDISMODULE_CTX_FLAGS_OOM == 0
+            || flags & raw::REDISMODULE_CTX_FLAGS_LUA != 0
+        {
             return false;
         }
-        // SAFETY: takes nothing and gives a number.
-        flags & LENIENT == 0 || unsafe { api!(RedisModule_GetUsedMemoryRatio()) } > 1.1
+        // SAFETY: takes no argument and returns a number.
+        flags & LENIENT_FLAGS == 0 || unsafe { api!(RedisModule_GetUsedMemoryRatio()) } > 1.1
     }
 
     fn flags(self) -> u32 {
@@ -208,7 +233,7 @@ impl<'a> Args<'a> {
     /// `argv` is null or points to `argc` strings that live for `'a`.
     pub(super) unsafe fn new(argv: *mut *mut raw::RedisModuleString, argc: i32) -> Self {
         let count = usize::try_from(argc).unwrap_or(0);
-        // A module that is loaded without arguments gets no list at all.
+        // A module that is loaded without arguments gets a null pointer.
         if argv.is_null() || count == 0 {
             return Self(&[]);
         }
@@ -216,22 +241,16 @@ impl<'a> Args<'a> {
         Self(unsafe { std::slice::from_raw_parts(argv.cast(), count) })
     }
 
-    /// How many there are, the command's name included.
+    /// Returns the number of arguments, the command's name included.
     #[inline]
     pub fn len(self) -> usize {
         self.0.len()
     }
 
-    /// The argument at `index`, if there is one.
+    /// Returns the argument at `index`, if there is one.
     #[inline]
     pub fn get(self, index: usize) -> Option<Str<'a>> {
         self.0.get(index).copied()
-    }
-
-    /// All arguments as they are, if there are exactly `N`.
-    #[inline]
-    pub fn exactly<const N: usize>(self) -> Option<[Str<'a>; N]> {
-        self.0.try_into().ok()
     }
 }
 
@@ -240,7 +259,7 @@ impl<'a> Str<'a> {
         self.raw
     }
 
-    /// The bytes of the string.
+    /// Returns the bytes of the string.
     #[inline]
     pub fn bytes(self) -> &'a [u8] {
         let mut length = 0;

@@ -1,39 +1,46 @@
-//! The panic guard: what stands between a bug here and a dead server.
+//! The panic guard: it keeps a panic in this module from ending the server.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
-use crate::server::log;
+use crate::server::{fault, log};
 
-/// Runs `body`; a panic in it is logged (by the hook of [`install_hook`]) and gives `None`.
+/// Runs `body` and returns its result. If it panics, the panic is logged (by the hook of
+/// [`install_hook`]) and the result is `None`.
 ///
 /// `place` names the entry, for the log and for fault injection.
 #[inline]
 pub fn guarded<T>(place: &'static str, body: impl FnOnce() -> T) -> Option<T> {
-    // What a panic interrupts is an entry's own work: a machine is changed by single assignments
-    // and the interner by steps that are complete each, so neither is left half-done.
+    // A panic interrupts the entry's own work only. A machine is changed by single assignments and
+    // the interner by complete steps, so neither is left half-done.
     let run = AssertUnwindSafe(|| {
-        crate::fault::point(place);
+        fault::point(place);
         body()
     });
     match catch_unwind(run) {
         Ok(value) => Some(value),
         Err(payload) => {
-            // Dropping a payload of somebody's own type may panic in its turn; what that leaves is
-            // lost memory of a bug's size.
+            // Dropping a payload may panic too. Leaking that second payload is acceptable: only a
+            // bug leads here.
             if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
                 std::mem::forget(again);
             }
-            log::warning(&format!(
-                "redisstate: {place} failed by a bug and was given up"
-            ));
+            log::warning(&format!("{place} failed by a bug and was given up"));
             None
         }
     }
 }
 
-/// Sends panic messages to the server's log, where an operator looks.
+/// Sends panic messages to the server's log, because an operator looks there.
 pub fn install_hook() {
-    std::panic::set_hook(Box::new(|panic| {
-        log::warning(&format!("redisstate: {panic}"))
-    }));
+    std::panic::set_hook(Box::new(|panic| log::warning(&describe(panic))));
+}
+
+/// Returns the log line for a panic. The panic's message may quote user data, so if the log must
+/// not show user data, the line has only the place in the source.
+fn describe(panic: &PanicHookInfo<'_>) -> String {
+    match panic.location() {
+        Some(place) if log::hides_user_data() => format!("panicked at {place}: *redacted*"),
+        _ if log::hides_user_data() => "panicked: *redacted*".to_owned(),
+        _ => panic.to_string(),
+    }
 }

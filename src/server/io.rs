@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use redis_module::raw;
 
-use crate::server::api;
+use crate::server::api::api;
 
 /// A value being read or written.
 ///
@@ -17,7 +17,7 @@ pub struct Io<'a> {
     call: PhantomData<&'a ()>,
 }
 
-/// Bytes that the server read for us, freed with this value.
+/// Bytes that the server allocated for a string it read. Dropping this value frees them.
 pub struct Buffer {
     start: *mut std::ffi::c_char,
     length: usize,
@@ -34,7 +34,7 @@ impl Io<'_> {
         }
     }
 
-    /// Reads a string. `None` if the input ends or is broken.
+    /// Reads a string. Returns `None` if the input ends or is broken.
     pub fn load(&mut self) -> Option<Buffer> {
         let mut length = 0;
         // SAFETY: by invariant 1.
@@ -59,9 +59,9 @@ impl Io<'_> {
     ///
     /// # Panics
     ///
-    /// If the key has no name, which does not happen: left out, the key would be lost.
+    /// If the key has no name, which does not happen. Skipping the command would lose the key.
     pub fn emit(&mut self, command: &CStr, rest: &[&[u8]]) {
-        #[expect(clippy::expect_used, reason = "the guard gives this save up")]
+        #[expect(clippy::expect_used, reason = "the guard gives up this save")]
         let key = self.key().expect("a key in an append-only file has a name");
         // SAFETY: by invariant 1; `s` is a string, each `b` bytes with a length.
         unsafe {
@@ -96,18 +96,15 @@ impl Io<'_> {
         }
     }
 
-    /// The key, as a log line shows it.
-    pub fn key_name(&self) -> String {
-        let Some(key) = self.key() else {
-            return "(unnamed)".into();
-        };
+    /// Returns the name of the key; `None` for a value that has none.
+    pub fn key_name(&self) -> Option<&[u8]> {
+        let key = self.key()?;
         let mut length = 0;
         // SAFETY: by invariant 1 the key's name lives as long as this callback.
-        let bytes = unsafe {
+        Some(unsafe {
             let start = api!(RedisModule_StringPtrLen(key, &raw mut length));
             std::slice::from_raw_parts(start.cast::<u8>(), length)
-        };
-        shown(bytes)
+        })
     }
 
     fn has_failed(&self) -> bool {
@@ -123,15 +120,6 @@ impl Io<'_> {
     }
 }
 
-/// A key or argument as one line shows it: its beginning, in printable characters and quotes.
-pub fn shown(bytes: &[u8]) -> String {
-    const SHOWN: usize = 128;
-    match bytes.get(..SHOWN) {
-        Some(start) if bytes.len() > SHOWN => format!("'{}...'", start.escape_ascii()),
-        _ => format!("'{}'", bytes.escape_ascii()),
-    }
-}
-
 impl std::ops::Deref for Buffer {
     type Target = [u8];
 
@@ -143,7 +131,7 @@ impl std::ops::Deref for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: the server's to free, once.
+        // SAFETY: the bytes are from the server's allocator, and are freed once.
         unsafe { api!(RedisModule_Free(self.start.cast::<c_void>())) };
     }
 }

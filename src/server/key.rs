@@ -1,119 +1,208 @@
-//! An open key.
+//! An open key, for reading or for writing.
 
-use std::ffi::c_void;
 use std::marker::PhantomData;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use redis_module::raw;
-use redis_state_core::Machine;
 
-use crate::errors::CommandError;
-use crate::server::OK;
-use crate::server::api;
+use crate::server::api::{OK, api};
 use crate::server::context::{Context, Str};
-use crate::server::datatype;
+use crate::server::value_type::ValueType;
 
 /// The type of a key that is opened for writing and missing.
 #[expect(clippy::cast_possible_truncation, reason = "zero")]
 const EMPTY: i32 = raw::REDISMODULE_KEYTYPE_EMPTY as i32;
 
-/// A key opened for as long as this value lives.
+/// The key holds a value of another type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongType;
+
+/// The server's handle of an open key. Dropping this value closes the key.
 ///
 /// # Invariants
 ///
 /// 1. The handle is null or open.
-/// 2. A value of this module's type is a `Machine` that came from `Box::into_raw`; the server
-///    runs one command at a time, and a command opens a key once.
-pub struct Key<'a> {
-    raw: *mut raw::RedisModuleKey,
-    call: PhantomData<&'a ()>,
+struct Handle(*mut raw::RedisModuleKey);
+
+/// The right of a running command to open keys, one at a time: an open key borrows it. So no two
+/// references to one value exist, even if a command is given the same key twice.
+///
+/// # Invariants
+///
+/// 1. There is one for each call of a command, made by the command's entry.
+pub struct Keys<'a> {
+    context: Context<'a>,
 }
 
-impl<'a> Context<'a> {
-    /// Opens a key to look at its machine. To the server this is a read, which counts as a hit or a
-    /// miss.
-    #[inline]
-    pub fn open(self, name: Str<'_>) -> Key<'a> {
-        self.open_as(name, raw::REDISMODULE_READ)
+/// A key opened for reading. The server counts opening it as a hit or a miss.
+///
+/// # Invariants
+///
+/// 1. The value, if there is one, came from `Box::into_raw` of a `T` and is alive while the key is
+///    open: the server runs one command at a time, and [`Keys`] lends one key at a time.
+pub struct ReadKey<'k, T> {
+    value: Option<NonNull<T>>,
+    _handle: Handle,
+    keys: PhantomData<&'k T>,
+}
+
+/// A key opened for writing.
+///
+/// # Invariants
+///
+/// 1. Invariant 1 of [`ReadKey`] holds, so nothing else refers to the value.
+pub struct WriteKey<'k, T> {
+    value: Option<NonNull<T>>,
+    handle: Handle,
+    context: Context<'k>,
+    name: Str<'k>,
+}
+
+impl<'a> Keys<'a> {
+    /// # Safety
+    ///
+    /// `context` is that of a command that just began, and no other `Keys` is made for it.
+    pub(super) unsafe fn new(context: Context<'a>) -> Self {
+        Self { context }
     }
 
-    /// Opens a key to put a value in, or to change the one that is there. Who does so signals it.
+    /// Opens a key to read its value.
+    ///
+    /// # Errors
+    ///
+    /// If the key holds a value of another type.
     #[inline]
-    pub fn open_for_writing(self, name: Str<'_>) -> Key<'a> {
-        self.open_as(name, raw::REDISMODULE_READ | raw::REDISMODULE_WRITE)
+    pub fn read<T: ValueType>(&mut self, name: Str<'a>) -> Result<ReadKey<'_, T>, WrongType> {
+        let handle = Handle::open(self.context, name, raw::REDISMODULE_READ);
+        Ok(ReadKey {
+            value: handle.value()?,
+            _handle: handle,
+            keys: PhantomData,
+        })
     }
 
+    /// Opens a key to store a value, or to change its value.
+    ///
+    /// # Errors
+    ///
+    /// If the key holds a value of another type.
     #[inline]
-    fn open_as(self, name: Str<'_>, mode: u32) -> Key<'a> {
-        // SAFETY: the context and the string are of the running call.
-        let raw = unsafe {
-            api!(RedisModule_OpenKey(
-                self.raw(),
-                name.raw(),
-                mode.cast_signed()
-            ))
-        };
-        Key {
-            raw,
-            call: PhantomData,
+    pub fn write<T: ValueType>(&mut self, name: Str<'a>) -> Result<WriteKey<'_, T>, WrongType> {
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
+        let handle = Handle::open(self.context, name, mode);
+        Ok(WriteKey {
+            value: handle.value()?,
+            handle,
+            context: self.context,
+            name,
+        })
+    }
+}
+
+impl<T: ValueType> ReadKey<'_, T> {
+    /// Returns the value; `None` for a missing key.
+    #[inline]
+    pub fn value(&self) -> Option<&T> {
+        // SAFETY: by invariant 1.
+        self.value.map(|value| unsafe { value.as_ref() })
+    }
+}
+
+impl<T: ValueType> WriteKey<'_, T> {
+    /// Returns the value; `None` for a missing key.
+    #[inline]
+    pub fn value_mut(&mut self) -> Option<&mut T> {
+        // SAFETY: by invariant 1; the borrow of this key keeps the caller from getting a second
+        // reference.
+        self.value.map(|mut value| unsafe { value.as_mut() })
+    }
+
+    /// Stores a value and clears the expiry. An existing value is replaced in place, as SET does:
+    /// the key is neither deleted nor new, and keeps its access statistics.
+    pub fn put(&mut self, value: T) {
+        if let Some(present) = self.value_mut() {
+            *present = value;
+            self.clear_expiry();
+        } else {
+            self.insert(value);
         }
     }
-}
 
-impl Key<'_> {
-    /// The machine at this key; `None` for a missing key.
+    /// Tells WATCH, client-side caching and keyspace events that the key has changed, and closes
+    /// it.
     #[inline]
-    pub fn machine(&mut self) -> Result<Option<&mut Machine>, CommandError> {
-        let value = self.value()?;
-        // SAFETY: by invariant 2; the borrow of this handle keeps a second one from the caller.
-        Ok(unsafe { value.cast::<Machine>().as_mut() })
+    pub fn commit(self, event: &std::ffi::CStr) {
+        let (context, name) = (self.context, self.name);
+        context.signal_modified(name);
+        drop(self);
+        context.notify(event, name);
     }
 
-    /// Whether a machine can be put here: the key is missing or holds one.
-    pub fn check_type(&self) -> Result<(), CommandError> {
-        self.value().map(|_| ())
+    fn clear_expiry(&mut self) {
+        let no_expiry = i64::from(raw::REDISMODULE_NO_EXPIRE);
+        // SAFETY: the handle is open for writing, as `open_for_writing` made it.
+        let status = unsafe { api!(RedisModule_SetExpire(self.handle.0, no_expiry)) };
+        assert_eq!(status, OK, "a key that holds a value takes an expiry");
     }
 
-    /// Puts a machine in place of what was there, expiry included.
-    pub fn put(&mut self, machine: Machine) {
-        let value = Box::into_raw(Box::new(machine));
-        // SAFETY: by invariant 1 the handle is open, and it is open for writing or the call fails;
-        // the server owns the value from here on and frees it by the type's callback.
+    fn insert(&mut self, value: T) {
+        let kind = T::handle().get();
+        assert!(!kind.is_null(), "the type is registered");
+        let value = Box::into_raw(Box::new(value));
+        // SAFETY: the handle is open for writing. The server owns the value from here on and frees
+        // it by the type's callback.
         let status = unsafe {
             api!(RedisModule_ModuleTypeSetValue(
-                self.raw,
-                datatype::handle(),
+                self.handle.0,
+                kind,
                 value.cast()
             ))
         };
         assert_eq!(status, OK, "the key takes a value");
-    }
-
-    /// Null for a missing key.
-    #[inline]
-    fn value(&self) -> Result<*mut c_void, CommandError> {
-        if self.raw.is_null() {
-            return Ok(ptr::null_mut());
-        }
-        // SAFETY: by invariant 1 the handle is open.
-        unsafe {
-            if api!(RedisModule_ModuleTypeGetType(self.raw)) == datatype::handle() {
-                return Ok(api!(RedisModule_ModuleTypeGetValue(self.raw)));
-            }
-            if api!(RedisModule_KeyType(self.raw)) == EMPTY {
-                return Ok(ptr::null_mut());
-            }
-        }
-        Err(CommandError::WrongType)
+        self.value = NonNull::new(value);
     }
 }
 
-impl Drop for Key<'_> {
+impl Handle {
+    #[inline]
+    fn open(context: Context<'_>, name: Str<'_>, mode: u32) -> Self {
+        // SAFETY: the context and the string are of the running call.
+        Self(unsafe {
+            api!(RedisModule_OpenKey(
+                context.raw(),
+                name.raw(),
+                mode.cast_signed()
+            ))
+        })
+    }
+
+    /// Returns the value behind this handle; `None` for a missing key.
+    #[inline]
+    fn value<T: ValueType>(&self) -> Result<Option<NonNull<T>>, WrongType> {
+        if self.0.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: by invariant 1 the handle is open.
+        unsafe {
+            if api!(RedisModule_ModuleTypeGetType(self.0)) == T::handle().get() {
+                let value = api!(RedisModule_ModuleTypeGetValue(self.0));
+                return Ok(NonNull::new(value.cast()));
+            }
+            if api!(RedisModule_KeyType(self.0)) == EMPTY {
+                return Ok(None);
+            }
+        }
+        Err(WrongType)
+    }
+}
+
+impl Drop for Handle {
     #[inline]
     fn drop(&mut self) {
-        if !self.raw.is_null() {
+        if !self.0.is_null() {
             // SAFETY: by invariant 1, and not used after.
-            unsafe { api!(RedisModule_CloseKey(self.raw)) };
+            unsafe { api!(RedisModule_CloseKey(self.0)) };
+            self.0 = ptr::null_mut();
         }
     }
 }

@@ -1,57 +1,81 @@
-//! Telling the server about the commands: all from the constants made of `commands.json`.
+//! Commands: their entry from the server, and their registration.
 
 use std::ffi::{CStr, c_int};
 use std::ptr;
 
 use redis_module::raw;
 
-use crate::commands::Command;
-use crate::datatype::log_failed_replay;
-use crate::errors::CommandError;
-use crate::server::OK;
-use crate::server::api;
+use crate::server::api::{OK, api};
 use crate::server::context::{Args, Context};
 use crate::server::guard::guarded;
+use crate::server::key::Keys;
 
-/// A command as `commands.json` describes it.
+/// The code of one command, as the server calls it.
+pub trait Handler {
+    /// The command's name, for the log.
+    const NAME: &'static str;
+
+    /// Runs the command and replies, once, after all that can fail.
+    fn call<'a>(context: Context<'a>, keys: Keys<'a>, args: Args<'a>);
+
+    /// Replies with an error in place of a call that panicked. The call had not replied yet.
+    fn reply_bug(context: Context<'_>, args: Args<'_>);
+}
+
+/// The description of a command for the server, with the fields of COMMAND DOCS and COMMAND INFO.
 pub struct CommandSpec {
-    /// As typed by users.
+    /// The name, as typed by users.
     pub name: &'static CStr,
-    summary: &'static CStr,
-    complexity: &'static CStr,
-    since: &'static CStr,
-    arity: c_int,
-    flags: &'static CStr,
-    acl_categories: &'static [&'static str],
-    key_flags: &'static [&'static str],
-    history: &'static [(&'static CStr, &'static CStr)],
-    arguments: &'static [ArgumentSpec],
+    /// One sentence.
+    pub summary: &'static CStr,
+    /// In O notation.
+    pub complexity: &'static CStr,
+    /// The version of the module that added the command.
+    pub since: &'static CStr,
+    /// The number of arguments, the name included. -3 means 3 or more.
+    pub arity: c_int,
+    /// The flags of RM_CreateCommand, with a space between them.
+    pub flags: &'static CStr,
+    /// The server's ACL categories, as a built-in command of this kind has them.
+    pub acl_categories: &'static [&'static str],
+    /// How the command uses its one key, the first argument; empty for a command without a key.
+    pub key_flags: &'static [&'static str],
+    /// The changes of the command: a version and a sentence for each.
+    pub history: &'static [(&'static CStr, &'static CStr)],
+    /// The arguments, in order.
+    pub arguments: &'static [ArgumentSpec],
 }
 
-struct ArgumentSpec {
-    name: &'static CStr,
-    kind: ArgumentKind,
-    token: Option<&'static CStr>,
-    summary: Option<&'static CStr>,
-    optional: bool,
-    arguments: &'static [ArgumentSpec],
+/// An argument of a command.
+pub struct ArgumentSpec {
+    /// Its name in the documentation.
+    pub name: &'static CStr,
+    /// What it is.
+    pub kind: ArgumentKind,
+    /// The word before the argument, or the word that is the argument.
+    pub token: Option<&'static CStr>,
+    /// One sentence.
+    pub summary: Option<&'static CStr>,
+    /// Whether it can be left out.
+    pub optional: bool,
+    /// The arguments inside a block or a choice.
+    pub arguments: &'static [ArgumentSpec],
 }
 
-#[allow(dead_code, reason = "which kinds occur is up to commands.json")]
+/// What an argument is.
 #[derive(Clone, Copy, PartialEq)]
-enum ArgumentKind {
+pub enum ArgumentKind {
+    /// The name of a key.
     Key,
+    /// Any string.
     String,
+    /// A word, as it is.
     PureToken,
+    /// One of the arguments inside.
     OneOf,
+    /// All of the arguments inside, one after the other.
     Block,
 }
-
-/// Every command of `commands.json`.
-pub const COMMANDS: &[CommandSpec] = include!(concat!(env!("OUT_DIR"), "/commands.rs"));
-
-/// The ACL category of this module's commands, where the server has such.
-const CATEGORY: &CStr = c"statemachine";
 
 /// The server's callback for one command.
 pub type Entry = unsafe extern "C" fn(
@@ -60,52 +84,51 @@ pub type Entry = unsafe extern "C" fn(
     c_int,
 ) -> c_int;
 
-/// The entry of a command: guarded, and errors turned into replies.
-pub unsafe extern "C" fn entry<C: Command>(
+/// Runs a command in the panic guard.
+///
+/// # Safety
+///
+/// Called by a server, with a valid context and `argc` strings in `argv`.
+pub unsafe extern "C" fn entry<H: Handler>(
     context: *mut raw::RedisModuleCtx,
     argv: *mut *mut raw::RedisModuleString,
     argc: c_int,
 ) -> c_int {
-    // SAFETY: the server's pointers, for this call.
-    let (context, args) = unsafe { (Context::new(context), Args::new(argv, argc)) };
-    match guarded(C::NAME, || C::run(context, args)) {
-        Some(Ok(())) => {}
-        Some(Err(error @ CommandError::WrongArity)) => {
-            log_failed_replay(context, C::NAME, args.get(1), &error.to_string());
-            context.reply_wrong_arity();
-        }
-        Some(Err(error)) => {
-            let why = error.to_string();
-            fail(context, args, C::NAME, &why);
-        }
-        None => fail(
-            context,
-            args,
-            C::NAME,
-            &CommandError::Bug(C::NAME).to_string(),
-        ),
+    // SAFETY: the server's pointers, for this call, which begins here.
+    let (context, keys, args) = unsafe {
+        let context = Context::new(context);
+        (context, Keys::new(context), Args::new(argv, argc))
+    };
+    let panicked = guarded(H::NAME, || H::call(context, keys, args)).is_none();
+    if panicked && guarded(H::NAME, || H::reply_bug(context, args)).is_none() {
+        context.reply_error("ERR the command failed by a bug, and so did its error reply");
     }
     OK
 }
 
-#[cold]
-fn fail(context: Context<'_>, args: Args<'_>, command: &str, why: &str) {
-    log_failed_replay(context, command, args.get(1), why);
-    context.reply_error(why);
-}
-
-/// Registers the ACL category, before the commands that are in it.
-pub fn register_category(context: Context<'_>) {
-    // SAFETY: the context is of the load call. A category that is there already is fine.
+/// Registers an ACL category. Call this before registering the commands of the category. Servers
+/// before Redis 7.4 and Valkey 8 have no categories for modules.
+pub fn register_category(context: Context<'_>, category: &CStr) {
+    // SAFETY: the context is of the load call. The server accepts a category that already exists.
     unsafe {
         if let Some(add) = raw::RedisModule_AddACLCategory {
-            add(context.raw(), CATEGORY.as_ptr());
+            add(context.raw(), category.as_ptr());
         }
     }
 }
 
-/// Registers a command under the name and with the metadata of its spec.
-pub fn register(context: Context<'_>, spec: &CommandSpec, entry: Entry) -> Result<(), String> {
+/// Registers a command under the name and with the metadata of its spec. `category` is the module's
+/// own ACL category.
+///
+/// # Errors
+///
+/// If the server refuses the command or its description.
+pub fn register(
+    context: Context<'_>,
+    category: &CStr,
+    spec: &CommandSpec,
+    entry: Entry,
+) -> Result<(), String> {
     let name = spec.name.to_string_lossy();
     let key = c_int::from(!spec.key_flags.is_empty());
     // SAFETY: the context is of the load call; the server copies the strings.
@@ -130,18 +153,18 @@ pub fn register(context: Context<'_>, spec: &CommandSpec, entry: Entry) -> Resul
     if command.is_null() || !describe(command, spec) {
         return Err(format!("the server refuses the description of {name}"));
     }
-    categorise(command, spec);
+    categorise(command, category, spec);
     Ok(())
 }
 
-/// Sets the categories, with this module's own where the server has such. Servers without this call
-/// have no categories for the commands of modules.
-fn categorise(command: *mut raw::RedisModuleCommand, spec: &CommandSpec) {
+/// Sets the ACL categories of a command, with the module's own category if the server supports
+/// that. Servers without this call have no categories for the commands of modules.
+fn categorise(command: *mut raw::RedisModuleCommand, category: &CStr, spec: &CommandSpec) {
     // SAFETY: reads a pointer that is set once, at load.
     let Some(set) = (unsafe { raw::RedisModule_SetCommandACLCategories }) else {
         return;
     };
-    let own = CATEGORY.to_string_lossy();
+    let own = category.to_string_lossy();
     let plain = spec.acl_categories.join(" ");
     for categories in [format!("{plain} {own}\0"), format!("{plain}\0")] {
         // SAFETY: the command was just created; the text ends in NUL.
@@ -161,15 +184,16 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &CommandSpec) -> bool {
     let mut history = history(spec);
     let mut key_specs = key_specs(spec);
     let mut arguments = Arguments::of(spec.arguments);
-    // SAFETY: all fields may be zero; lists end in a zeroed entry, and all live until the call
-    // returns, by when the server has copied them.
+    // SAFETY: all fields may be zero. Every list ends in a zeroed entry and lives until the call
+    // returns; by then the server has copied it.
     unsafe {
         let mut info: raw::RedisModuleCommandInfo = std::mem::zeroed();
         info.version = &raw const version;
         info.summary = spec.summary.as_ptr();
         info.complexity = spec.complexity.as_ptr();
         info.since = spec.since.as_ptr();
-        // An empty list would be shown as one; built-in commands without show none.
+        // The server would show an empty list as an empty field. Built-in commands without history
+        // have no such field.
         if !spec.history.is_empty() {
             info.history = history.as_mut_ptr();
         }
@@ -194,7 +218,7 @@ fn history(spec: &CommandSpec) -> Vec<raw::RedisModuleCommandHistoryEntry> {
     spec.history.iter().map(entry).chain([end]).collect()
 }
 
-/// One key at position one, or none.
+/// Returns the key specs: one key at position one, or an empty list.
 fn key_specs(spec: &CommandSpec) -> Vec<raw::RedisModuleCommandKeySpec> {
     // SAFETY: all fields may be zero, which ends the list.
     let end: raw::RedisModuleCommandKeySpec = unsafe { std::mem::zeroed() };
@@ -231,7 +255,7 @@ fn key_flag(name: &str) -> u64 {
 /// A list of arguments in the server's form, with the lists inside them.
 struct Arguments {
     list: Vec<raw::RedisModuleCommandArg>,
-    /// Owns what `list` points to. Moving a vector leaves its elements where they are.
+    /// Owns the lists that `list` points to. Moving a vector doesn't move its elements.
     _inner: Vec<Arguments>,
 }
 

@@ -1,4 +1,4 @@
-//! Panics on purpose, in test builds: how the suite sees that the panic guard holds.
+//! Panics on purpose, in test builds: the tests use them to check the panic guard.
 
 #[cfg(feature = "fault-injection")]
 mod armed {
@@ -6,17 +6,17 @@ mod armed {
 
     static PLACE: Mutex<String> = Mutex::new(String::new());
 
-    /// The place that panics next; empty for none.
+    /// Returns the place that panics next; empty for none.
     pub fn armed() -> String {
         PLACE.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Has the next entry of that place panic.
+    /// Makes the next entry of that place panic.
     pub fn arm(place: &str) {
         *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place.to_owned();
     }
 
-    /// Panics if this is the place, once.
+    /// Panics once if `place` is the armed place.
     pub fn point(place: &'static str) {
         let mut armed = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
         if *armed == place {

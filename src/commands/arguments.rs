@@ -1,0 +1,92 @@
+//! The arguments of a command, taken one after the other.
+
+use redis_state_core::Rules;
+
+use crate::config;
+use crate::errors::{CommandError, UnknownOption};
+use crate::server::context::{Args, Str};
+use crate::text::quoted;
+
+/// The arguments after the command's name that were not taken yet.
+pub struct Arguments<'a> {
+    args: Args<'a>,
+    next: usize,
+    command: &'static str,
+}
+
+impl<'a> Arguments<'a> {
+    #[inline]
+    pub fn new(args: Args<'a>, command: &'static str) -> Self {
+        Self {
+            args,
+            next: 1,
+            command,
+        }
+    }
+
+    /// Takes the next argument, if there is one.
+    #[inline]
+    pub fn optional(&mut self) -> Option<Str<'a>> {
+        let argument = self.args.get(self.next);
+        self.next += 1;
+        argument
+    }
+
+    /// Takes the next argument.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    #[inline]
+    pub fn required(&mut self) -> Result<Str<'a>, CommandError> {
+        self.optional().ok_or(CommandError::WrongArity)
+    }
+
+    /// Takes the word `option`, in upper or lower case. Returns whether it is there.
+    ///
+    /// # Errors
+    ///
+    /// If another argument is there.
+    #[inline]
+    pub fn flag(&mut self, option: &'static str) -> Result<bool, CommandError> {
+        match self.optional() {
+            None => Ok(false),
+            Some(found) if is_word(found, option) => Ok(true),
+            Some(found) => Err(self.unknown(found, option)),
+        }
+    }
+
+    /// Takes one of `words`, in upper or lower case, and returns its value. `expected` lists the
+    /// words for the error.
+    ///
+    /// # Errors
+    ///
+    /// If there is no argument, or another one.
+    pub fn one_of<T: Copy>(
+        &mut self,
+        words: &[(&str, T)],
+        expected: &'static str,
+    ) -> Result<T, CommandError> {
+        let found = self.required()?;
+        let chosen = words.iter().find(|(word, _)| is_word(found, word));
+        chosen
+            .map(|&(_, value)| value)
+            .ok_or_else(|| self.unknown(found, expected))
+    }
+
+    #[cold]
+    fn unknown(&self, found: Str<'_>, expected: &'static str) -> CommandError {
+        if config::rules() == Rules::Legacy {
+            return CommandError::EdgeOption;
+        }
+        CommandError::UnknownOption(Box::new(UnknownOption {
+            found: quoted(found.bytes()),
+            command: self.command,
+            expected,
+        }))
+    }
+}
+
+fn is_word(argument: Str<'_>, word: &str) -> bool {
+    argument.bytes().eq_ignore_ascii_case(word.as_bytes())
+}
