@@ -1,4 +1,4 @@
-"""Fixtures: servers that end with the test, and shared ones that are emptied before each test."""
+"""Fixtures: servers for one test, and shared servers that are emptied before each test."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ def pytest_report_header():
 
 
 def pytest_xdist_auto_num_workers():
-    """Two for each core, as half of the time is spent waiting: for servers to start, to save, to
-    follow one another."""
+    """Returns two workers for each core, because the tests spend half of their time waiting for
+    servers to start, to save and to synchronise."""
     return min(8, 2 * len(os.sched_getaffinity(0)))
 
 
@@ -34,7 +34,7 @@ def pytest_configure():
 
 @pytest.fixture
 def figure(record_property):
-    """Has a test say what it counted, at the end of the run."""
+    """Returns a function that adds a text of the test to the summary of the run."""
     return lambda text: record_property("figure", text)
 
 
@@ -55,12 +55,12 @@ def servers():
 
 @pytest.fixture
 def server(servers):
-    """One server of this test's own, with the module on its defaults."""
+    """Starts a server for this test alone, with the module's default configs."""
     return servers.start()
 
 
 class Shared:
-    """A server that the tests of one file share; every test finds it empty and on its defaults."""
+    """A server that the tests of one file share. Each test finds it empty."""
 
     def __init__(self, **kwargs):
         self.pool = Pool()
@@ -99,18 +99,18 @@ def _client_of(shared):
 
 @pytest.fixture
 def db(_documented):
-    """A client of the shared server in documented mode; db.server is the server."""
+    """Yields a client of the shared server in documented mode. `db.server` is the server."""
     yield from _client_of(_documented)
 
 
 @pytest.fixture
 def edge(_edge):
-    """The same in edge mode."""
+    """Yields a client of the shared server in edge mode."""
     yield from _client_of(_edge)
 
 
 @pytest.fixture
 def wire(db):
-    """The exact bytes of the shared server in documented mode."""
+    """Yields a connection to the shared server in documented mode that shows the exact bytes."""
     with db.server.wire() as wire:
         yield wire

@@ -1,6 +1,6 @@
-"""ACL: what users may do who are given commands by category, and keys by pattern.
+"""ACL: the commands that users may run whose rules name categories and key patterns.
 
-Redis before 7.2 has no category for any module's command: there a user is given them by name.
+Redis before 7.2 has no categories for the commands of modules. There the rules name the commands.
 """
 
 import json
@@ -43,7 +43,7 @@ def call(command, key="order:1"):
 
 @pytest.fixture
 def user(server):
-    """user(rules): what a user with these rules may do, asked by doing it."""
+    """Returns user(rules), which makes a user with these rules."""
     server.run("SM.SET", "order:1", ORDER)
     server.run("SM.SET", "payment:1", ORDER)
     return lambda rules: User(server, rules)
@@ -55,7 +55,7 @@ class User:
         self.server = server
 
     def may(self, *command):
-        """Whether the server runs it. What the ACL forbids must leave everything as it was."""
+        """Returns whether the server runs the command. A forbidden command must change nothing."""
         before = self.server.run("DEBUG", "DIGEST")
         with self.server.client(username="someone", password="secret") as client:
             try:
@@ -70,7 +70,7 @@ class User:
 
 
 def by_category_or_name(category, commands):
-    """The rules that allow a category's commands on any server."""
+    """Returns rules that allow the commands of a category on any server."""
     return category if HAS_CATEGORIES else " ".join(f"+{command.lower()}" for command in sorted(commands))
 
 
@@ -103,13 +103,33 @@ def test_a_clerk_who_reads_and_moves_but_defines_nothing(user):
 def test_keys_to_read_and_keys_to_write(user):
     viewer = user("%R~order:* %W~log:* +@all")
     assert viewer.commands("order:1") == READS
-    # A move gives no more of a value away than SREM does, which needs no right to read either.
+    # A move reveals no more of a value than SREM does, which needs no read permission either.
     assert viewer.commands("log:1") == WRITES | {"SM.TEMPLATE"}
 
 
-def test_a_user_of_everything_but_writes(user):
-    rules = "+@all -@write" if HAS_CATEGORIES else "+@all -sm.set -sm.create -sm.mutate -sm.reset"
-    assert user("~* " + rules).commands() == READS
+ALL_BUT_WRITES = "+@all -@write -sm.set -sm.create -sm.mutate -sm.reset"
+
+
+def test_all_but_the_category_of_writes(user):
+    """On Redis 7.0, which has no categories for modules, `-@write` denies none of its commands."""
+    someone = user("~* +@all -@write")
+    assert not someone.may("SET", "text", "1")
+    assert someone.commands() == (READS if HAS_CATEGORIES else COMMANDS)
+
+
+def test_the_rule_of_the_docs_that_denies_all_writes(user):
+    someone = user(f"~* {ALL_BUT_WRITES}")
+    assert not someone.may("SET", "text", "1")
+    assert someone.may("GET", "text")
+    assert someone.commands() == READS
+    script = "return redis.call(ARGV[1], KEYS[1], 'boo')"
+    with pytest.raises(redis.exceptions.ResponseError, match="(?i)no permission|can't run"):
+        someone.may("EVAL", script, 1, "order:1", "SM.MUTATE")
+
+
+@pytest.mark.parametrize("page", ["docs/operations.md", "SECURITY.md"])
+def test_the_docs_have_that_rule(page):
+    assert ALL_BUT_WRITES in (ROOT / page).read_text()
 
 
 @own_category

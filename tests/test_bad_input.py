@@ -1,4 +1,4 @@
-"""Documents that are refused: an error that names the place, and the stored machine untouched."""
+"""Refused documents: the error names the place, and the stored machine doesn't change."""
 
 import json
 
@@ -8,7 +8,7 @@ from documents import ORDER, order
 from harness import OK, bulk, wait_until
 
 REFUSED = {
-    # what is wrong: (document, words that the error must have)
+    # the mistake: (document, words that the error must have)
     "empty": (b"", []),
     "not json": (b"hello", []),
     "cut": (b'{"initial":"a","map":{"a":["b"', []),
@@ -70,7 +70,7 @@ def sm(wire):
 
 
 def refuse(sm, text):
-    """The error of a refused document, having seen that the stored machine stayed as it was."""
+    """Checks that a refused document doesn't change the stored machine. Returns the error."""
     reply = sm("SM.SET", "m", text)
     assert reply.startswith(b"-ERR invalid machine: "), reply
     assert reply.count(b"\r\n") == 1

@@ -1,4 +1,4 @@
-"""Names, reasons and keys of any bytes: what went in comes out, and a reply is never cut short."""
+"""Names, reasons and keys of any bytes come back unchanged, and no reply is cut."""
 
 import json
 

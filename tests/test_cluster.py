@@ -1,4 +1,4 @@
-"""Every command in a cluster: routed by its key, by the server and by redis-py's own cluster client."""
+"""Every command in a cluster: the server and redis-py's cluster client route it by its key."""
 
 import pytest
 import redis
@@ -45,7 +45,7 @@ def slot(node, key):
 
 
 def owner(nodes, key):
-    """The three nodes share the slots evenly, in their order."""
+    """Returns the node of a key's slot: the three nodes share the slots evenly, in their order."""
     return nodes[min(slot(nodes[0], key) // (16384 // 3), 2)]
 
 
@@ -94,7 +94,7 @@ def test_lua_in_a_cluster(client):
 
 @pytest.fixture
 def moving(nodes):
-    """Machines in the slot of {k}, its node, and another one; the slot goes home afterwards."""
+    """Yields machines in the slot of {k}, the slot's node and another node. Moves the slot back afterwards."""
     home = owner(nodes, "{k}")
     other = next(node for node in nodes if node is not home)
     keys = [f"{{k}}:{i}" for i in range(20)]
@@ -133,10 +133,16 @@ def test_migrate_key_by_key(nodes, moving):
 
 
 def test_valkeys_atomic_slot_migration(nodes, moving):
+    """The target applies neither its limits nor its rules to arriving machines: the source accepted them."""
     name, version = server_version()
     if name != "valkey" or version < (9, 0, 0):
         pytest.skip("CLUSTER MIGRATESLOTS is in Valkey 9 and up")
     home, other, keys = moving
+    home.run("CONFIG", "SET", "redisstate.compat", "edge")
+    home.run("SM.SET", keys[0], ORDER, "a leftover state")
+    home.run("CONFIG", "SET", "redisstate.compat", "documented")
+    for limit in ("max-states", "max-transitions", "max-reason-bytes"):
+        other.run("CONFIG", "SET", f"redisstate.{limit}", 1)
     before = value_digests(home, keys)
     number = slot(home, "{k}")
     home.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", number, number, "NODE", other.node_id())
@@ -144,4 +150,6 @@ def test_valkeys_atomic_slot_migration(nodes, moving):
     wait_until(arrived, "the slot to arrive", 60)
     wait_until(lambda: not home.run("CLUSTER", "COUNTKEYSINSLOT", number), "the slot to leave", 60)
     assert value_digests(other, keys) == before
+    for limit in ("max-states", "max-transitions", "max-reason-bytes"):
+        other.run("CONFIG", "SET", f"redisstate.{limit}", 1000)
     other.run("FLUSHALL")

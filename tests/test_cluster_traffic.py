@@ -1,6 +1,6 @@
-"""A cluster of three, resharded and failed over under traffic: no move is lost, none wrongly refused.
+"""A cluster of three is resharded and failed over under traffic: no move is lost or wrongly refused.
 
-FAULT_ROUNDS stretches it: as many slots are moved to and fro.
+FAULT_ROUNDS is the number of slots that are moved to another node and back.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ KEYS = [f"{{k}}:{i}" for i in range(6)]
 
 
 class Mover(threading.Thread):
-    """Moves its machines round their rings, following the cluster's redirections by itself."""
+    """Moves machines round their rings, and follows the cluster's redirections itself."""
 
     def __init__(self, nodes, keys):
         super().__init__(daemon=True)
@@ -70,7 +70,7 @@ def owner(nodes, slot):
 
 
 def move_by_hand(nodes, slot, source, target):
-    """The steps of redis-cli --cluster reshard, a few keys at a time."""
+    """Moves a slot with the steps of redis-cli --cluster reshard, a few keys at a time."""
     target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", source.node_id())
     source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", target.node_id())
     while keys := source.run("CLUSTER", "GETKEYSINSLOT", slot, 2):
@@ -87,7 +87,7 @@ def move_at_once(nodes, slot, source, target):
 
 
 def started(nodes):
-    """Movers at work; each has done some moves."""
+    """Starts movers and waits until each has made some moves."""
     slot = nodes[0].run("CLUSTER", "KEYSLOT", "{k}")
     for key in KEYS:
         owner(nodes, slot).run("SM.SET", key, MACHINE)
@@ -123,8 +123,8 @@ def test_resharded_under_traffic(servers, move):
 
 
 def test_failed_over_under_traffic(servers):
-    """CLUSTER FAILOVER: the replica takes over when it has every move of the primary."""
-    # An election that lost its votes is not repeated before four times this long.
+    """After CLUSTER FAILOVER, the replica takes over when it has every move of the primary."""
+    # A failed election is not repeated before four times this timeout.
     config = ["cluster-node-timeout 5000"]
     nodes = servers.cluster(3, config)
     replica = servers.start(["cluster-enabled yes", *config])
@@ -146,11 +146,11 @@ def test_failed_over_under_traffic(servers):
 
 
 class Survivor(Mover):
-    """A mover that outlives the node that it talks to.
+    """A mover that goes on after its node has died.
 
-    Replication is asynchronous, so each move is followed by WAIT: one that a replica has confirmed
-    must never be lost. After a lost connection the machine is read, to know whether the move in
-    flight was made.
+    Replication is asynchronous, so WAIT follows each move: a move that a replica has confirmed must
+    never be lost. After a lost connection the mover reads the machine, to find out whether the last
+    move was made.
     """
 
     def __init__(self, nodes, key):
@@ -175,7 +175,7 @@ class Survivor(Mover):
     def recover(self):
         try:
             moves = wait_until(self.moves_found, "another node to take over", 60)
-            # All that a replica confirmed, and at most the one in flight besides.
+            # Every confirmed move, and at most the unconfirmed one.
             assert self.confirmed <= moves <= self.moves[self.key] + 1, (self.confirmed, moves, self.moves)
             self.lost += 1
             self.moves[self.key] = moves
@@ -183,7 +183,7 @@ class Survivor(Mover):
             return problem
 
     def moves_found(self):
-        """The number of the last move, by the first node that answers for the key."""
+        """Returns the number of the last move, from the first node that answers for the key."""
         for port in self.ports:
             try:
                 with Wire(port) as wire:
@@ -198,14 +198,14 @@ class Survivor(Mover):
 
 
 def test_a_primary_that_is_killed_is_replaced(servers):
-    """kill -9 of a primary under traffic: its replica is elected, has every move that it confirmed,
-    and the old primary comes back as a replica with the same data."""
-    # A machine that stands still for some seconds must not make an election that nobody asked for.
+    """After kill -9 of a primary under traffic, its replica is elected and has every move that it had
+    confirmed. The old primary comes back as a replica with the same data."""
+    # A test host that pauses for some seconds must not cause an election.
     config = [
         "cluster-node-timeout 30000",
         "cluster-replica-validity-factor 0",
         "appendonly yes",
-        "appendfsync no",  # what was written outlives a kill, though not a power cut
+        "appendfsync no",  # written data survives a kill, though not a power cut
     ]
     nodes = servers.cluster(3, config)
     replica = servers.start(["cluster-enabled yes", *config])
@@ -237,13 +237,13 @@ def test_a_primary_that_is_killed_is_replaced(servers):
 
 
 def patience(nodes, milliseconds):
-    """After how long without a word from a node these nodes take it for dead."""
+    """Sets the time after which these nodes take a silent node for dead."""
     for node in nodes:
         node.run("CONFIG", "SET", "cluster-node-timeout", int(milliseconds))
 
 
 def join(replica, primary, nodes):
-    """The replica is in the cluster and follows its primary, and all know each other."""
+    """Adds the replica to the cluster, makes it follow its primary, and waits until all nodes know it."""
     replica.run("CLUSTER", "MEET", "127.0.0.1", primary.port)
     knows = lambda node, other: other.node_id() in node.raw("CLUSTER", "NODES")
     wait_until(lambda: knows(replica, primary), "the replica to know its primary", 60)
@@ -262,8 +262,8 @@ def replicates(replica, primary):
 
 
 def fail_over(new):
-    """CLUSTER FAILOVER, again when the five seconds are over that the server gives one: asking again
-    before begins it anew."""
+    """Sends CLUSTER FAILOVER, and repeats it only after the server's timeout of five seconds, because an
+    earlier repeat restarts the failover."""
     asked = time.monotonic() - 6
 
     def promoted():

@@ -1,16 +1,16 @@
-"""Every command and every error of the design's table, in documented mode, as bytes on the wire."""
+"""The replies and errors of every command, in documented mode, as bytes on the wire."""
 
 import pytest
 
 from documents import ORDER, order
-from harness import NIL, OK, array, bulk
+from harness import NIL, OK, array, as_edge, bulk
 
 WRONGTYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 
 
 @pytest.fixture
 def sm(wire):
-    """The wire, with the design's example stored at `m`."""
+    """Yields a connection to a server with the example machine at `m`."""
     assert wire("SM.SET", "m", ORDER) == OK
     return wire
 
@@ -82,19 +82,101 @@ def test_empty_current_argument_leaves_the_documents(wire):
     assert wire("SM.STATE", "m") == array("b")
 
 
-def test_initial_and_current_are_states_even_when_the_map_has_them_not(wire):
-    assert wire("SM.SET", "m", '{"current":"c","initial":"i","map":{"a":["b"]}}') == OK
-    assert wire("SM.GET", "m") == bulk('{"current":"c","map":{"a":["b"]},"initial":"i"}')
-    for state in ("i", "c", "a", "b"):
+def test_initial_is_a_state_even_when_the_map_has_it_not(wire):
+    assert wire("SM.SET", "m", '{"current":"b","initial":"i","map":{"a":["b"]}}') == OK
+    assert wire("SM.GET", "m") == bulk('{"current":"b","map":{"a":["b"]},"initial":"i"}')
+    for state in ("i", "a", "b"):
         assert wire("SM.MUTATE", "m", state, "", "FORCE") == OK
     assert wire("SM.MUTATE", "m", "zzz", "", "FORCE") == NIL
 
 
-def test_current_argument_may_be_a_state_of_its_own(wire):
-    assert wire("SM.SET", "m", ORDER, "elsewhere") == OK
+@pytest.mark.parametrize("state", ["i", "a", "b"])
+def test_initial_a_key_or_a_target_may_be_current(wire, state):
+    text = '{"current":"%s","map":{"a":["b"]},"initial":"i"}' % state
+    assert wire("SM.SET", "field", text) == OK
+    assert wire("SM.SET", "argument", '{"map":{"a":["b"]},"initial":"i"}', state) == OK
+    for key in ("field", "argument"):
+        assert wire("SM.GET", key) == bulk(text)
+
+
+# ---- a current state that the document has not ------------------------------------------------
+
+# A slip of the pen, and options that a plain SET of the server has.
+NO_STATES = ["payed", "NX", "XX", "KEEPTTL", "GET"]
+FAR = 33177117420000
+
+
+def no_state(name, advice):
+    return b'-ERR invalid machine: current: the document has no state "%s": %s\r\n' % (name.encode(), advice)
+
+
+def no_field(name):
+    return no_state(name, b"add it to the map or correct it")
+
+
+def no_argument(name):
+    return no_state(name, b"the argument is the current state, and there are no options")
+
+
+@pytest.fixture
+def live(sm):
+    """The wire, with a machine at `m` that has moved for a reason and expires."""
+    assert sm("SM.MUTATE", "m", "boo", "shipped") == OK
+    assert sm("PEXPIREAT", "m", FAR) == b":1\r\n"
+    yield sm
+    assert sm("SM.GET", "m") == bulk(order("boo", "shipped"))
+    assert sm("SM.GET", "m", "REASON") == bulk("shipped")
+    assert sm("PEXPIRETIME", "m") == b":%d\r\n" % FAR
+
+
+@pytest.mark.parametrize("name", NO_STATES)
+def test_an_unlisted_current_argument_is_refused(live, name):
+    light = b'{"initial":"on","map":{"on":["off"],"off":["on"]}}'
+    for text in (ORDER, light, order(name), light):
+        assert live("SM.SET", "m", text, name) == no_argument(name)
+    assert live("SM.SET", "new", ORDER, name) == no_argument(name)
+    assert live("EXISTS", "new") == b":0\r\n"
+    assert live("SM.MUTATE", "m", name, "", "FORCE") == NIL
+
+
+@pytest.mark.parametrize("name", NO_STATES)
+def test_an_unlisted_current_field_is_refused(live, name):
+    at_the_end = ORDER[:-1] + b',"current":"%s"}' % name.encode()
+    for text in (order(name), at_the_end, order(name, "a reason"), order(name)):
+        assert live("SM.SET", "m", text) == no_field(name)
+        assert live("SM.SET", "m", text, "") == no_field(name)
+    assert live("SM.SET", "new", order(name)) == no_field(name)
+    assert live("EXISTS", "new") == b":0\r\n"
+    assert live("SM.MUTATE", "m", name, "", "FORCE") == NIL
+
+
+def test_an_unlisted_current_field_does_not_matter_beside_an_argument(wire):
+    assert wire("SM.SET", "m", order("payed"), "boo") == OK
+    assert wire("SM.GET", "m") == bulk(order("boo"))
+    assert wire("SM.MUTATE", "m", "payed", "", "FORCE") == NIL
+
+
+def test_an_unlisted_current_state_is_refused_whatever_machines_have_it(db, live):
+    """Those of an edge server and of version 1.0 do; they are no reason to make another one."""
+    as_edge(db, "SM.SET", "old", ORDER, "payed")
+    assert live("SM.GET", "old") == bulk(order("payed"))
+    assert live("SM.SET", "m", ORDER, "payed") == no_argument("payed")
+    assert live("SM.SET", "m", order("payed")) == no_field("payed")
+    assert live("SM.SET", "old", order("payed")) == no_field("payed")
+    assert live("SM.GET", "old") == bulk(order("payed"))
+
+
+def test_an_unlisted_state_that_is_there_stays_one(db, wire):
+    as_edge(db, "SM.SET", "m", ORDER, "elsewhere")
     assert wire("SM.GET", "m") == bulk(order("elsewhere"))
+    assert wire("SM.STATE", "m") == array("elsewhere")
+    assert wire("SM.MUTATE", "m", "boo") == NIL
     assert wire("SM.RESET", "m") == OK
     assert wire("SM.MUTATE", "m", "elsewhere", "", "FORCE") == OK
+    assert wire("SM.GET", "m") == bulk(order("elsewhere"))
+
+
+# ---- the rest of a document -------------------------------------------------------------------
 
 
 def test_reason_of_the_document_is_kept(wire):
@@ -336,7 +418,7 @@ def test_lua(sm):
 
 
 def watched(db, command):
-    """Whether a WATCH on `m` is tripped by another client's command."""
+    """Returns whether another client's command makes a transaction that watches `m` fail."""
     with db.server.wire() as watcher, db.server.wire() as other:
         other("SM.SET", "m", ORDER)
         assert watcher("WATCH", "m") == OK

@@ -1,4 +1,4 @@
-"""Edge mode answers as the published image of the old module does, and documented mode does not."""
+"""Edge mode replies as the published image of the old module does; documented mode doesn't."""
 
 import pytest
 
@@ -69,6 +69,28 @@ def test_unknown_fields_are_ignored(sm):
     text = '{"name":"n","initial":"a","states":{"x":[1,{"y":null}]},"map":{"a":["a"]},"v":2}'
     assert sm("SM.SET", "other", text) == OK
     assert sm("SM.GET", "other") == bulk('{"current":"a","map":{"a":["a"]},"initial":"a","reason":""}')
+
+
+NO_STATES = ["payed", "NX", "XX", "KEEPTTL", "GET"]
+
+
+@pytest.mark.parametrize("name", NO_STATES)
+def test_any_current_state_is_taken(sm, name):
+    """Documented mode takes those alone that the document has otherwise."""
+    assert sm("SM.MUTATE", "m", "boo", "because") == OK
+    assert sm("PEXPIRE", "m", 100_000) == b":1\r\n"
+    assert sm("SM.SET", "m", ORDER, name) == OK
+    assert sm("SM.GET", "m") == document(name)
+    assert sm("PTTL", "m") == b":-1\r\n"
+    text = '{"current":"%s","initial":"bar","map":{"bar":["blee","boo"],"boo":["blee"]}}' % name
+    for argument in ([], [""]):
+        assert sm("SM.SET", "field", text, *argument) == OK
+        assert sm("SM.GET", "field") == document(name)
+    assert sm("SM.NEXT", "m") == array()
+    assert sm("SM.MUTATE", "m", "boo") == REFUSED
+    assert sm("SM.RESET", "m") == OK
+    assert sm("SM.MUTATE", "m", name, "", "FORCE") == REFUSED
+    assert sm("SM.GET", "m") == document("bar")
 
 
 def test_other_errors_stay(sm):

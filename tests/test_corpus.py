@@ -1,4 +1,4 @@
-"""Real machines (TCP, TLS, SSH, MQTT, Bluetooth), walked at random beside the model."""
+"""Walks real machines (TCP, TLS, SSH, MQTT, Bluetooth) at random and compares them with the model."""
 
 import json
 import random
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not FILES, reason=f"no corpus of real machines a
 
 
 def load(file):
-    """A machine of the corpus: for each state in order of appearance, its distinct next states."""
+    """Loads a machine of the corpus: its states in order of appearance, each with its distinct targets."""
     data = json.loads(file.read_text())
     mapping = {}
     for source, _, target in data["transitions"]:

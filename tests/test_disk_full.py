@@ -1,4 +1,4 @@
-"""The disk is full, or a replica was away too long: nothing acknowledged is lost, and it goes on by itself."""
+"""The disk is full, or a replica was away too long: no acknowledged move is lost, and the server recovers."""
 
 import signal
 
@@ -22,7 +22,7 @@ from traffic import Traffic
 
 
 def test_an_aof_that_cannot_grow_under_always(servers):
-    """The server ends rather than acknowledge what it could not write; all that it did is there."""
+    """The server exits before it acknowledges a move that it could not write. All earlier moves are there."""
     server = servers.start(["appendonly yes", "appendfsync always"])
     traffic = Traffic(server, seed=3).run(300)
     before = digest(server)
@@ -41,8 +41,8 @@ def size_of_aof(server):
 
 
 def test_an_aof_that_cannot_grow_under_everysec(servers):
-    """Moves are refused with the server's own error while reads go on; with room again, they are
-    taken again, and what was acknowledged is in the file."""
+    """The server refuses moves with its own error, and reads go on. With free space it accepts moves
+    again, and the file has every acknowledged move."""
     server = servers.start(["appendonly yes", "appendfsync everysec"])
     server.run("SM.SET", "m", document({"on": ["off"], "off": ["on"]}, "on"))
     server.limit_file_size(size_of_aof(server))
@@ -84,7 +84,7 @@ def test_saves_that_fail_under_traffic(servers):
 
 
 def test_a_replica_that_was_away_for_longer_than_the_backlog(servers):
-    """It stands still while the primary goes on, is given up, and comes back by a full sync."""
+    """A replica is stopped until its primary drops it, and comes back by a full sync."""
     limits = "client-output-buffer-limit replica 100kb 0 0"
     primary, replica = servers.start(["repl-backlog-size 16384", limits]), servers.start()
     follow(replica, primary)
@@ -92,7 +92,7 @@ def test_a_replica_that_was_away_for_longer_than_the_backlog(servers):
     full = primary.info("stats")["sync_full"]
     replica.process.send_signal(signal.SIGSTOP)
     try:
-        # What the sockets in between hold has to be filled as well.
+        # The socket buffers between them must be filled too.
         pad = lambda: primary.run("SET", "pad", b"x" * 1_000_000)
         given_up = lambda: pad() and not primary.info("replication")["connected_slaves"]
         wait_until(given_up, "the primary to give the replica up", 120)

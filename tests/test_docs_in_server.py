@@ -1,4 +1,4 @@
-"""What the server says about the commands is what commands.json says, all of it and nothing else."""
+"""The server describes the commands exactly as commands.json does."""
 
 import json
 import os
@@ -14,7 +14,7 @@ NAME, VERSION = server_version()
 CATEGORIES = NAME == "valkey" or VERSION >= (7, 2)
 OWN_CATEGORY = NAME == "valkey" or VERSION >= (7, 4)
 
-# The file's words, and those of the server.
+# The words of commands.json, and those of the server.
 FLAGS = {"deny-oom": "denyoom"}
 CALLS = {
     "SM.SET": [["k", "{}"], ["k", "{}", "current"]],
@@ -35,7 +35,7 @@ every_call = pytest.mark.parametrize(
 
 
 def pairs(flat):
-    """A map as RESP2 has it."""
+    """Turns a RESP2 list of names and values into a dictionary."""
     return dict(zip((key.decode() for key in flat[::2]), flat[1::2]))
 
 
@@ -51,9 +51,9 @@ def words(values):
 
 
 def documented_argument(flat):
-    """An argument of COMMAND DOCS in the form of commands.json."""
+    """Converts an argument of COMMAND DOCS to the form of commands.json."""
     entry = {key: text(value) for key, value in pairs(flat).items()}
-    # Newer servers say how to show an argument, which is its name unless it says otherwise.
+    # Newer servers add a display text, by default the argument's name.
     assert entry.pop("display_text", entry["name"]) == entry["name"]
     if entry["type"] == "key":
         assert entry.pop("key_spec_index") == 0
@@ -82,7 +82,7 @@ def test_docs(db, command):
 
 @every_command
 def test_docs_have_no_empty_lists(db, command):
-    """A built-in command without history or arguments has no such field."""
+    """The fields of an empty history and empty arguments are left out, as for built-in commands."""
     docs = pairs(db.server.raw("COMMAND", "DOCS", command)[1])
     assert all(value for value in docs.values())
 
@@ -121,7 +121,7 @@ def expected_categories(entry):
 
 
 def key_spec(flat):
-    """A key spec as nested dictionaries."""
+    """Converts a key spec to nested dictionaries."""
     spec = pairs(flat)
     for part in ("begin_search", "find_keys"):
         spec[part] = pairs(spec[part])
@@ -144,7 +144,7 @@ def expected_key_specs(entry):
 
 @every_command
 def test_categories_agree_with_flags(command):
-    """What the server does for built-in commands by itself."""
+    """For built-in commands, the server derives the categories from the flags."""
     entry = METADATA[command]
     flags, categories = set(entry["flags"]), set(entry["acl_categories"])
     assert ("readonly" in flags, "write" in flags) == ("read" in categories, "write" in categories)
@@ -174,7 +174,7 @@ def test_getkeysandflags(db, call):
 
 
 def hint(arguments):
-    """The arguments as redis-cli shows them."""
+    """Writes arguments as redis-cli shows them."""
     return " ".join(map(shown, arguments))
 
 
@@ -203,11 +203,21 @@ def cli(db):
         terminal.close()
 
 
-def test_hints_as_the_readme_writes_them():
-    readme = (ROOT / "README.md").read_text()
+def test_hints_as_the_reference_writes_them():
+    page = (ROOT / "docs/commands.md").read_text()
     for command, entry in METADATA.items():
         line = f"{command} {hint(entry['arguments'])}".rstrip().replace("|", "\\|")
-        assert f"| `{line}` |" in readme
+        assert f"| `{line}` |" in page
+        assert f"\n## {command}\n\n    {line.replace(chr(92), '')}\n" in page
+
+
+@every_command
+def test_the_reference_has_complexity_and_categories(command):
+    page = (ROOT / "docs/commands.md").read_text()
+    section = page.split(f"\n## {command}\n")[1].split("\n## ")[0]
+    entry = METADATA[command]
+    assert f"| complexity | {entry['complexity']} |" in section
+    assert f"| ACL categories | {', '.join(f'`@{name}`' for name in entry['acl_categories'])} |" in section
 
 
 def test_without_terminal_devices_what_needs_one_is_skipped(monkeypatch):

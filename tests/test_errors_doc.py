@@ -1,4 +1,4 @@
-"""docs/errors.md has every error that a client can meet and every reason that the log can give."""
+"""docs/errors.md has every error that a client can get, and every reason in the log."""
 
 import re
 
@@ -13,11 +13,15 @@ TEXT = (ROOT / "docs/errors.md").read_text()
 
 
 def doc(text, place=""):
-    """A bad document, and what is said about it."""
+    """Returns the command for a bad document, and the expected part of the error."""
     return ("SM.SET", "m", text), place
 
 
-# What is sent, and a part of the reply that has to be in the text word for word.
+NO_STATE = 'current: the document has no state "payed": '
+IN_THE_FIELD = NO_STATE + "add it to the map or correct it"
+AS_ARGUMENT = NO_STATE + "the argument is the current state, and there are no options"
+
+# The command, and a part of the reply that must be in docs/errors.md word for word.
 REPLIES = [
     doc(b"[]", "document: expected an object, found "),
     doc(b'{"name":"x"}', "document: unknown field "),
@@ -32,6 +36,8 @@ REPLIES = [
     doc(b'{"initial":"a","map":{"new":[],"new":[]}}', "map.new: key given twice"),
     doc(b'{"map":{},"map":{}}', "map: field given twice"),
     (("SM.SET", "m", ORDER, b"\xff"), "current: the argument is not UTF-8"),
+    doc(b'{"initial":"a","map":{},"current":"payed"}', IN_THE_FIELD),
+    (("SM.SET", "m", ORDER, "payed"), AS_ARGUMENT),
     doc(b"", "it is empty"),
     doc(b"\xef\xbb\xbf" + ORDER, "it begins with a byte order mark, leave that out"),
     doc(b"{", "it ends too early"),
@@ -78,7 +84,17 @@ def test_limits(server, config, value, command):
     assert re.sub(r"\d+", "…", words) in TEXT
 
 
-@pytest.mark.parametrize("source", ["archive", "record"])
+def test_every_text_of_a_reply():
+    code = re.sub(r"\\\n\s*", "", (ROOT / "src/errors.rs").read_text())
+    texts = re.findall(r'write!\(\s*f,\s*"((?:[^"\\]|\\.)*)"', code)
+    texts = [text for text in texts if re.sub(r"\{.*?\}|\W", "", text)]
+    assert len(texts) > 8
+    for text in texts:
+        longest = max(re.split(r"\{.*?\}", text), key=len).strip()
+        assert longest in TEXT, f"docs/errors.md doesn't have: {text}"
+
+
+@pytest.mark.parametrize("source", ["definition/error", "record/read"])
 def test_the_log(source):
     code = (ROOT / f"src/core/src/{source}.rs").read_text()
     texts = re.findall(r'write!\(\s*f,\s*"((?:[^"\\]|\\.)*)"', code)

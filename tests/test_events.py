@@ -31,7 +31,7 @@ QUIET = [
 
 
 class Listener:
-    """What a server publishes about its keys, up to the moment of asking."""
+    """Collects the keyspace events of a server."""
 
     def __init__(self, server, classes="KEA"):
         server.run("CONFIG", "SET", "notify-keyspace-events", classes)
@@ -43,7 +43,8 @@ class Listener:
             assert self.channel.get_message(timeout=None)["type"] == "psubscribe"
 
     def events(self):
-        """(channel, message) of each event since the last call: a message of our own ends them."""
+        """Returns (channel, message) of each event since the last call. A message that we publish ourselves
+        marks the end."""
         self.server.run("PUBLISH", "end", "")
         out = []
         while True:
@@ -53,7 +54,7 @@ class Listener:
             out.append((message["channel"].decode(), message["data"].decode()))
 
     def names(self):
-        """The events alone."""
+        """Returns the names of the events since the last call."""
         return [data for channel, data in self.events() if channel.startswith("__keyspace@")]
 
     def close(self):
@@ -76,7 +77,7 @@ def listen():
 
 @pytest.fixture
 def listener(server, listen):
-    """A listener on a server with a machine in `m` and a string in `text`."""
+    """Yields a listener on a server with a machine in `m` and a string in `text`."""
     server.run("SM.SET", "m", ORDER)
     server.run("SET", "text", "text")
     return listen(server)
@@ -137,7 +138,7 @@ def test_none_for_a_write_over_a_limit(server, listener):
 
 
 def test_a_write_is_no_read(server, listen):
-    """A missing key is no miss to a command that writes, as with the server's own."""
+    """A writing command counts no miss for a missing key, like the server's own commands."""
     listener = listen(server, "KEAm")
     for command in ("SM.MUTATE missing boo", "SM.RESET missing", "SM.MUTATE missing boo why FORCE"):
         server.run(*command.split())
@@ -148,7 +149,7 @@ def test_a_write_is_no_read(server, listen):
 
 
 def test_replacing_is_one_event(server, listener):
-    """As SET does it: nothing about what was there, whatever its type."""
+    """As with SET, there is no event about the old value, whatever its type."""
     server.run("SM.SET", "m", ORDER)
     server.run("SM.CREATE", "m")
     assert listener.names()[-2:] == ["sm.set", "sm.create"]
@@ -211,7 +212,7 @@ def test_a_replica_has_the_events_of_its_primary(servers, listen):
 
 
 def test_a_replica_of_a_primary_in_edge_mode(servers, listen):
-    """A reset that keeps its reason is sent as a move: the only event with another name there."""
+    """A reset that keeps its reason is replicated as a move, the only event with another name there."""
     primary, replica = servers.start(module_args="compat edge"), servers.start()
     replica.run("REPLICAOF", "127.0.0.1", primary.port)
     wait_in_sync(primary, replica)

@@ -1,4 +1,4 @@
-"""SM.EXPORT: Graphviz and Mermaid themselves read the diagrams, and find in them what the machine has."""
+"""SM.EXPORT: Graphviz and Mermaid read the diagrams, and find the machine's states and transitions."""
 
 import html
 import json
@@ -15,13 +15,14 @@ from harness import ROOT, SLOWDOWN
 from model import Machine
 from test_corpus import FILES, load
 from test_lint import in_order
+from traffic import store
 
 GALLERY = sorted(ROOT.glob("docs/gallery/*.json"))
-# What a text looks like drawn doesn't depend on the server that gives it.
+# The drawing doesn't depend on the server that returns the text.
 once = pytest.mark.once
 graphviz = pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
 
-# Names that are, or look like, something else to one of the two languages, to HTML or to Markdown.
+# Names that are, or look like, syntax of one of the two languages, of HTML or of Markdown.
 HOSTILE = [
     "", " ", "  a  b  ", "\0", "\n", "a\r\nb", "\t", "\x1b[31m", "\x7f", "\x80\x9f", "\u2028\u2029",
     '"', "'", "`a`", "\\", '\\"', "\\N", "\\G\\n\\l\\r", "a\\", '"];evil[label="', '" as s1\nx --> y',
@@ -38,13 +39,13 @@ HOSTILE = [
 
 
 def ring(names):
-    """A machine that goes round these states, with a way out of each."""
+    """Makes a ring of these states, with a way out of each."""
     following = names[1:] + names[:1]
     return Machine({name: [after, "the end"] for name, after in zip(names, following)}, names[0])
 
 
 def shown(name):
-    """A name as a diagram shows it: control characters by their pictures, what can't be shown as �."""
+    """Returns a name as a diagram shows it: control characters as symbols, invalid ones as �."""
     pictures = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
     unseen = [*range(0x80, 0xA0), 0x2028, 0x2029, 0xFFFE, 0xFFFF]
     cut = name[:1000] + "…" * (len(name) > 1000)
@@ -52,18 +53,18 @@ def shown(name):
 
 
 def spaces_joined(text):
-    """As HTML and SVG show it: any white space is one space, and none at the ends."""
+    """Joins white space as HTML and SVG do: one space for any, and none at the ends."""
     return " ".join(text.split())
 
 
 def states(model):
-    """The states in the order of their IDs."""
+    """Returns the states in the order of their IDs."""
     foreign = [] if model.current in in_order(model.map, model.initial) else [model.current]
     return in_order(model.map, model.initial) + foreign
 
 
 def transitions(model):
-    """Pairs of IDs, each once, in document order."""
+    """Returns the transitions as pairs of IDs, each once, in document order."""
     ids = {name: f"s{at}" for at, name in enumerate(states(model))}
     return [(ids[source], ids[to]) for source, row in model.map.items() for to in dict.fromkeys(row)]
 
@@ -77,7 +78,7 @@ def id_of(model, state):
 
 
 def export(client, model, language):
-    assert client.execute_command("SM.SET", "m", model.document()) == b"OK"
+    store(client, "m", model.document())
     return client.execute_command("SM.EXPORT", "m", language).decode()
 
 
@@ -95,7 +96,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(text, model):
-    """The drawing of a text. Large machines get a layout that is quick; it reads the same language."""
+    """Draws a text with Graphviz. Large machines get a faster layout, which reads the same language."""
     quick = ["-Ktwopi"] if sum(map(len, model.map.values())) > 200 else []
     command = ["dot", *quick, "-Tsvg"]
     done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=120 * SLOWDOWN)
@@ -104,7 +105,7 @@ def drawn(text, model):
 
 
 def parts(svg, kind):
-    """{title: part} of every node or edge."""
+    """Returns {title: part} of every node or edge."""
     return {g.find(f"{SVG}title").text: g for g in svg.iter(f"{SVG}g") if g.get("class") == kind}
 
 
@@ -183,7 +184,7 @@ def check_diagram(model, found):
 
 
 def check_labels(model, found):
-    """What the finished drawing shows is the name, and text alone."""
+    """Checks that the finished drawing shows each name, as text."""
     labels = {re.search(r"-state-(s\d+)-", key)[1]: label for key, label in found["labels"].items() if label}
     for at, name in enumerate(states(model)):
         label = labels[f"s{at}"].removeprefix("<p>").removesuffix("</p>")
@@ -204,8 +205,8 @@ def test_mermaid_reads_every_machine(db, tmp_path):
 
 @once
 def test_mermaid_shows_any_name_as_it_is(db, tmp_path):
-    # But white space alone, which a browser shows as nothing, and what Mermaid itself writes for an
-    # entity: it takes that for one wherever it meets it, escaped or not, and shows the character.
+    # Except two kinds of names: white space alone, which a browser doesn't show, and Mermaid's own
+    # notation for an entity, which it always replaces with the character, escaped or not.
     shows = [name for name in HOSTILE if name.strip() and not {*name} & {*"ﬂ¶"}]
     models = [ring(shows[at : at + 25]) for at in range(0, len(shows), 25)]
     models += [from_gallery(path) for path in GALLERY]
@@ -227,7 +228,7 @@ def test_mermaid_takes_them_all_at_once(db, tmp_path):
 
 @pytest.mark.parametrize("language", ["MERMAID", "DOT"])
 def test_it_is_one_line_a_statement_of_plain_characters(db, language):
-    """No name breaks out of its line, whoever reads the text."""
+    """No name breaks out of its line, whichever program reads the text."""
     model = ring(HOSTILE)
     lines = export(db, model, language).split("\n")
     assert not re.search(r"[\0-\x1f\x7f-\x9f\u2028\u2029]", "".join(lines))

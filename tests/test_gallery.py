@@ -1,4 +1,4 @@
-"""The machines of docs/gallery: each loads and can be walked, and its diagram is what the server draws."""
+"""The machines of docs/gallery load and can be walked, and their diagrams are those of SM.EXPORT."""
 
 import json
 import re
@@ -12,6 +12,8 @@ pytestmark = pytest.mark.once
 GALLERY = ROOT / "docs/gallery"
 MACHINES = sorted(GALLERY.glob("*.json"))
 TEXT = (GALLERY / "README.md").read_text()
+MACHINE = "```mermaid\nstateDiagram"
+DRAWN = [path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if MACHINE in path.read_text()]
 
 
 @pytest.fixture(params=MACHINES, ids=lambda path: path.stem)
@@ -39,6 +41,10 @@ def test_there_are_five():
     assert len(MACHINES) == 5
 
 
+def test_the_gallery_and_the_readme_have_pictures():
+    assert {ROOT / "README.md", GALLERY / "README.md"} <= set(DRAWN)
+
+
 def test_the_server_gives_it_back(loaded, machine):
     assert json.loads(loaded.execute_command("SM.GET", "m")) == {**machine, "current": machine["initial"]}
 
@@ -62,11 +68,12 @@ def test_the_gallery_shows_it(path):
     assert f"({path.name})" in TEXT
 
 
-@pytest.mark.parametrize("text", [GALLERY / "README.md", ROOT / "README.md"], ids=["gallery", "README"])
-def test_the_diagrams_are_what_the_server_draws(db, text):
-    """A diagram is preceded by the name of the machine's file, or by the document itself."""
-    drawn = re.findall(r"<!-- drawn from: (.+?) -->\n+```mermaid\n(.*?)```", text.read_text(), re.S)
-    assert drawn and len(drawn) == text.read_text().count("```mermaid")
+@pytest.mark.parametrize("path", DRAWN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_diagrams_are_what_the_server_draws(db, path):
+    """Before each diagram, the page names the machine's file or has its document."""
+    text = path.read_text()
+    drawn = re.findall(r"<!-- drawn from: (.+?) -->\n+```mermaid\n(.*?)```", text, re.S)
+    assert len(drawn) == text.count(MACHINE)
     for source, diagram in drawn:
         document = source if source.startswith("{") else (GALLERY / source).read_text()
         db.execute_command("SM.SET", "m", document)

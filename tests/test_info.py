@@ -1,4 +1,4 @@
-"""INFO redisstate: every field true, whatever way the machines came and went."""
+"""INFO redisstate: every field is right, however machines are made and freed."""
 
 import json
 import re
@@ -8,6 +8,7 @@ import redis
 
 from documents import ORDER
 from harness import ROOT, wait_in_sync, wait_until
+from server_files import checked
 from traffic import Traffic
 
 OTHER = b'{"initial":"on","map":{"on":["off"],"off":["on"]}}'
@@ -28,13 +29,13 @@ def info(server):
 
 
 def grown(server, before):
-    """The counters that are not what they were, and by how much they grew."""
+    """Returns the counters that changed, and by how much they grew."""
     now = info(server)
     return {name: now[name] - before[name] for name in COUNTERS if now[name] != before[name]}
 
 
 def holds(server, machines, definitions):
-    """Asserts what there is, once a free in the background is through."""
+    """Waits for frees in the background, then checks the fields."""
     there = lambda: (info(server)["machines"], info(server)["definitions"]) == (machines, definitions)
     wait_until(there, f"{machines} machines and {definitions} definitions, not {info(server)}")
     now = info(server)
@@ -44,7 +45,7 @@ def holds(server, machines, definitions):
 
 @pytest.fixture
 def counted(server):
-    """Runs a command and returns which counters grew."""
+    """Runs a command and returns the counters that grew."""
 
     def run(*command):
         before = info(server)
@@ -59,8 +60,8 @@ def counted(server):
 # ---- the section --------------------------------------------------------------------------------
 
 
-def test_the_fields_are_those_of_the_readme(db):
-    documented = re.findall(r"^\| `redisstate_(\w+)` \|", (ROOT / "README.md").read_text(), re.M)
+def test_the_fields_are_those_of_the_page(db):
+    documented = re.findall(r"^\| `redisstate_(\w+)` \|", (ROOT / "docs/operations.md").read_text(), re.M)
     assert list(info(db.server)) == documented == GAUGES + COUNTERS
 
 
@@ -167,11 +168,11 @@ def test_after_a_full_synchronisation(servers):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_after_all_kinds_of_traffic(server, seed):
-    """The machines are the keys; the definitions are the distinct pairs of map and initial."""
+    """There are as many machines as keys, and as many definitions as pairs of map and initial."""
     traffic = Traffic(server, seed).run(600)
     machines = traffic.machines.values()
     distinct = {json.dumps([machine.map, machine.initial]) for machine in machines}
-    # What went before may still be freed in the background.
+    # Machines of earlier tests may still be being freed in the background.
     all_there = lambda: info(server)["machines"] == len(machines)
     wait_until(all_there, f"{len(machines)} machines")
     assert len(distinct) <= info(server)["definitions"]
@@ -207,12 +208,14 @@ def test_moves_in_edge_mode(servers):
 
 
 def test_documents(counted):
-    # Each form of a document is read once; the fixture has done that with this one.
+    # Each spelling of a document is parsed once; the fixture has stored this one already.
     assert counted("SM.SET", "n", ORDER) == {"documents_recognised": 1}
     assert counted("SM.SET", "n", OTHER) == {"documents_parsed": 1}
     assert counted("SM.SET", "n", OTHER) == {"documents_recognised": 1}
     assert counted("SM.SET", "n", ORDER, "boo") == {"documents_recognised": 1}
     assert counted("SM.SET", "n", b"nonsense") == {}
+    assert counted("SM.SET", "n", ORDER, "payed") == {}
+    assert counted("SM.SET", "n", OTHER.replace(b"{", b'{"current":"payed",', 1)) == {}
     assert counted("SM.CREATE", "n") == {}
 
 
@@ -253,19 +256,9 @@ def test_a_refused_payload(server, counted):
 
 
 def damaged(payload):
-    """A payload with a name that is no text, under a checksum that fits."""
+    """Returns a payload with a name that isn't UTF-8, and a correct checksum."""
     value = payload[:-8].replace(b"blee", b"boo\xff")
-    return value + crc64(value).to_bytes(8, "little")
-
-
-def crc64(data):
-    """The checksum of DUMP payloads: CRC-64 of Jones, reflected."""
-    crc = 0
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x95AC9329AC4BC9B5 if crc & 1 else 0)
-    return crc
+    return checked(value + bytes(8))
 
 
 def test_a_replica_counts_what_it_applies(servers):

@@ -1,4 +1,4 @@
-"""scripts/layers.py on trees made for it: what runs upwards is found, and nothing else."""
+"""scripts/layers.py finds every use of a higher layer in small test trees, and nothing else."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.once
 
 @pytest.fixture
 def layers(tmp_path):
-    """Checks a tree of {path: text}; returns what was found."""
+    """Writes a tree of {path: text}, checks it, and returns the findings."""
 
     def check(files):
         for path, text in files.items():

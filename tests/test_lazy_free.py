@@ -1,6 +1,6 @@
-"""Machines freed in the background while equal ones are made anew: nothing is lost, nothing stays.
+"""Machines are freed in the background while equal ones are made: none is lost, and no memory leaks.
 
-FAULT_ROUNDS stretches it (make test-faults runs a part; see the rounds below).
+FAULT_ROUNDS makes it longer (make test-faults runs a part; see the rounds below).
 """
 
 import os
@@ -31,7 +31,7 @@ def empty(server):
 
 
 class Client(threading.Thread):
-    """Makes, moves, copies and drops machines of a few definitions that all clients share."""
+    """Makes, moves, copies and deletes machines of a few definitions that all clients share."""
 
     def __init__(self, server, seed, steps):
         super().__init__(daemon=True)
@@ -80,20 +80,20 @@ def stress(server, seed, steps):
 
 def test_nothing_stays_after_background_frees(server):
     stress(server, 0, 200)
-    # The buffers of the clients are grown by now, and what the allocator keeps is there.
+    # By now the clients' buffers and the allocator's reserve have their full size.
     server.run("MEMORY", "PURGE")
     before = server.info("memory")["used_memory"]
     for seed in range(1, 2 + ROUNDS // 5):
         stress(server, seed, 250)
     used = lambda: server.info("memory")["used_memory"]
-    # Less than one large definition, of hundreds that came and went.
+    # Less than one large definition; hundreds were made and freed.
     wait_until(lambda: used() < before + 250_000, f"the memory to come back from {used() - before}")
     freed = server.info("memory").get("lazyfreed_objects", 1)
     assert freed, "it was the background thread that freed"
 
 
 def test_moves_of_a_machine_whose_equals_go_in_the_background(server):
-    """One key stays; the others of its definition come and go under it."""
+    """One key stays; other machines of its definition are made and freed meanwhile."""
     with server.client() as client:
         for round in range(20):
             client.execute_command("SM.SET", "stays", LARGE[0])

@@ -1,4 +1,4 @@
-"""Data of the old module (encoding version 1) opens, and is saved as version 2 from then on."""
+"""Data of the old module (encoding version 1) can be loaded, and is saved as version 2."""
 
 import json
 
@@ -14,7 +14,7 @@ FIELDS = ("current", "map", "initial")
 
 
 def expected(name, mode):
-    """What SM.GET must write: the stored machine; documented mode leaves an empty reason out."""
+    """Returns the document that SM.GET must write. Documented mode leaves out an empty reason."""
     machine = MACHINES[name]
     out = {field: machine[field] for field in FIELDS}
     out["current"] = out["current"] or out["initial"]

@@ -1,4 +1,4 @@
-"""SM.NEXT and SM.CAN: what the next move may be, and exactly what SM.MUTATE would then do."""
+"""SM.NEXT and SM.CAN say exactly which moves SM.MUTATE would make."""
 
 import json
 import random
@@ -7,23 +7,16 @@ import pytest
 
 from documents import ORDER
 from harness import NIL, array, wait_in_sync
-from model import Machine
-from traffic import NAMES, random_document
-
-
-def stored(client, document, key="m"):
-    """Stores a document and returns the model of it."""
-    assert client.execute_command("SM.SET", key, document) == b"OK"
-    return Machine.of(document)
+from traffic import NAMES, random_document, store
 
 
 def next_of(model):
-    """The targets of the current state, each once, where it first stands."""
+    """Returns the targets of the current state, each once, in order of first appearance."""
     return list(dict.fromkeys(model.map.get(model.current, [])))
 
 
 def would_move(client, key, state):
-    """What SM.MUTATE does, tried on a copy."""
+    """Returns whether SM.MUTATE makes the move, tried on a copy."""
     client.execute_command("COPY", key, "tried", "REPLACE")
     try:
         return client.execute_command("SM.MUTATE", "tried", state) == b"OK"
@@ -59,7 +52,7 @@ def test_next_is_in_document_order_without_repeats(wire):
 def test_next_of_a_wide_row(db):
     rng = random.Random(5)
     targets = [f"s{rng.randrange(3000)}" for _ in range(6000)]
-    model = stored(db, json.dumps({"initial": "a", "map": {"a": targets}}))
+    model = store(db, "m", json.dumps({"initial": "a", "map": {"a": targets}}))
     assert db.execute_command("SM.NEXT", "m") == [name.encode() for name in next_of(model)]
 
 
@@ -99,14 +92,14 @@ def test_they_say_what_mutate_does(db, seed):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_they_say_what_mutate_does_in_edge_mode(edge, seed):
-    """There a move needs an entry for the state that it leads to."""
+    """In `edge`, a move needs an entry for its target."""
     allowed = lambda model, state: model.allows(state) and state in model.map
     they_say_what_mutate_does(edge, random.Random(seed), allowed)
 
 
 def they_say_what_mutate_does(client, rng, allowed):
     for _ in range(5):
-        model = stored(client, random_document(rng))
+        model = store(client, "m", random_document(rng))
         expected = [state for state in next_of(model) if allowed(model, state)]
         assert client.execute_command("SM.NEXT", "m") == [state.encode() for state in expected]
         for state in {*sorted(model.states)[:25], *NAMES, "unknown"}:

@@ -1,4 +1,5 @@
-"""A panic anywhere in the module is an error, not a dead server: forced by the fault-injection build."""
+"""A panic anywhere in the module is an error and doesn't end the server. The fault-injection build
+forces the panics."""
 
 import pytest
 
@@ -15,7 +16,7 @@ COMMANDS = {name: call(name, "m") for name in METADATA}
 
 @pytest.fixture
 def sm(servers):
-    """A server whose module panics when told to; the machines `m` and `n` are on it."""
+    """Yields a client of a server whose module panics on demand. The server has the machines `m` and `n`."""
     server = servers.start(["appendonly no"], module=FAULT_MODULE, allow_panics=True)
     for key in ("m", "n"):
         server.run("SM.SET", key, ORDER)
@@ -23,7 +24,7 @@ def sm(servers):
 
 
 def error_of(command):
-    """What the client reads; the rest of the line says where to look."""
+    """Returns the beginning of the error that the client gets."""
     return b"ERR %s failed by a bug in the module redisstate" % command.encode()
 
 
@@ -32,12 +33,12 @@ def panic_at(server, place):
 
 
 def panicked(server):
-    """Whether the place that was armed last was come by; a fork has a place of its own."""
+    """Returns whether the armed place has panicked. A fork has its own copy of the armed place."""
     return server.config("redisstate.panic-at") == ""
 
 
 def unharmed(server, key="n"):
-    """The server lives, and the other machine is and works as before."""
+    """Checks that the server lives, and that the other machine is unchanged and works."""
     panic_at(server, "")
     assert server.alive()
     assert server.run("SM.GET", key) == order()
@@ -103,7 +104,7 @@ def test_a_panic_while_dumping_leaves_nothing_that_could_be_taken_for_a_machine(
 
 
 def test_a_panic_while_saving_in_the_foreground_costs_nothing(sm):
-    """The server cannot be told that it failed: it is tried again, and the file has everything."""
+    """A foreground save can't report a failure. The module writes the value again, and the file is complete."""
     sm.run("SAVE")
     sm.run("SM.MUTATE", "m", "boo")
     before = digest(sm)
@@ -157,7 +158,7 @@ def test_a_panic_while_rewriting_the_aof(servers):
         ("free", ("DEL", "m")),
         ("free", ("UNLINK", "m")),
         ("free_effort", ("UNLINK", "m")),
-        ("free", ("SM.SET", "m", ORDER)),
+        ("free", ("SET", "m", "a string")),
         ("free", ("FLUSHALL", "SYNC")),
         ("info", ("INFO", "redisstate")),
         ("info", ("INFO", "everything")),
@@ -182,7 +183,7 @@ def test_a_panic_in_info_leaves_the_section_out_once(sm):
     assert sm.info("redisstate")["redisstate_machines"] == 2
 
 
-# ---- what the server says of its files goes unheard ------------------------------------------------
+# ---- a panic in the events about files --------------------------------------------------------------
 
 
 def test_a_panic_as_a_file_to_save_begins_costs_nothing(sm):
@@ -212,7 +213,7 @@ def test_a_panic_as_a_background_save_begins_costs_nothing(sm):
 
 
 def test_a_panic_as_a_file_to_load_begins_is_a_refused_load(sm):
-    """What refers to a definition of the same file cannot be read without it."""
+    """Values that refer to a definition of the same file can't be read without it."""
     sm.run("SAVE")
     sm.shutdown("NOSAVE")
     with open(sm.config_file, "a") as config:
@@ -224,13 +225,13 @@ def test_a_panic_as_a_file_to_load_begins_is_a_refused_load(sm):
 
 
 def test_a_panic_as_a_full_sync_begins_is_a_refused_sync(sm, servers):
-    """A replica that is sent what it cannot read ends: so the servers want it of any damaged file."""
+    """A replica that can't read the file ends, as the servers do for any damaged file."""
     replica = servers.start(module=FAULT_MODULE, allow_panics=True)
     panic_at(replica, "file_event")
     replica.expected_to_end = True
     replica.run("REPLICAOF", "127.0.0.1", sm.port)
     wait_until(lambda: replica.process.poll() is not None, "the replica to refuse the sync")
-    # Zero if the checker that it runs first finds the file well-formed.
+    # The exit code is zero if the file checker, which runs first, finds the file well-formed.
     assert replica.process.returncode in (0, 1)
     log = replica.log()
     assert b"fault injected at file_event" in log and b"holds no valid state machine" in log

@@ -1,4 +1,4 @@
-"""What is stored comes back: files, reloads, dumps, copies; and memory goes when it should."""
+"""Stored machines come back from files, reloads, dumps and copies, and memory is freed."""
 
 import json
 import time
@@ -6,7 +6,16 @@ import time
 import pytest
 
 from documents import ORDER, document, order
-from harness import aof_files, background_save, digest, rewrite_aof, start_saving, value_digests, wait_until
+from harness import (
+    aof_files,
+    as_edge,
+    background_save,
+    digest,
+    rewrite_aof,
+    start_saving,
+    value_digests,
+    wait_until,
+)
 from traffic import Traffic
 
 FAR = 33177117420000
@@ -18,13 +27,16 @@ def big(states, targets=3):
 
 
 def populate(server):
-    """Machines of every kind, among keys of other types."""
+    """Stores machines of every kind, among keys of other types."""
     with server.client() as client:
         client.execute_command("SM.CREATE", "blank")
         client.execute_command("SM.SET", "order", ORDER)
         client.execute_command("SM.SET", "moved", ORDER)
         client.execute_command("SM.MUTATE", "moved", "boo", 'é \0 \n "why"')
-        client.execute_command("SM.SET", "foreign", ORDER, "elsewhere")
+        for key in ("foreign", "foreign and reset", "foreign and moved"):
+            as_edge(client, "SM.SET", key, ORDER, "elsewhere")
+        client.execute_command("SM.RESET", "foreign and reset")
+        client.execute_command("SM.MUTATE", "foreign and moved", "boo", "why", "FORCE")
         client.execute_command(
             "SM.SET", "names", json.dumps({"initial": "", "map": {"": ["\0", "🚀"], "\0": ["", "\n"]}})
         )
@@ -44,7 +56,7 @@ def populate(server):
 
 
 def contents(server):
-    """Everything that a client can see of every key, and the server's own digest."""
+    """Returns everything that a client can see of every key, and the server's digest."""
     out = {}
     for db in (0, 3):
         with server.client(db=db) as client:
@@ -111,7 +123,7 @@ def test_reload_in_the_other_mode_keeps_the_digest(server, mode):
 
 
 def test_keys_that_expire_while_it_is_down_take_nothing_with_them(server):
-    """What later keys refer to must outlive an earlier one that is dropped while loading."""
+    """Later keys refer to the definition of an earlier key, which expires while the file is loaded."""
     with server.client() as client:
         for i in range(200):
             client.execute_command("SM.SET", f"m:{i}", ORDER)
@@ -233,12 +245,15 @@ def test_aof_loads_under_other_limits_and_mode(servers, preamble):
 
 
 def test_an_edge_aof_loads_in_documented_mode(servers):
-    """Edge drops the reason in other places and reads other documents: the log must not depend on it."""
+    """Edge clears reasons at other times and reads other documents. The AOF must not depend on it."""
     server = servers.start([*AOF, "redisstate.compat edge"])
     server.run("SM.SET", "m", '{"x":1,"initial":"a","map":{"a":["b"],"b":["a"]}}')
     server.run("SM.MUTATE", "m", "b", "kept")
     server.run("SM.MUTATE", "m", "a")
     server.run("SM.RESET", "m")
+    server.run("SM.SET", "foreign", ORDER, "elsewhere")
+    server.run("SM.SET", "foreign and reset", order("elsewhere"))
+    server.run("SM.RESET", "foreign and reset")
     before = contents(server)
     server.kill()
     text = server.config_file.read_text()
@@ -246,6 +261,8 @@ def test_an_edge_aof_loads_in_documented_mode(servers):
     server.start()
     assert digest(server) == before[1]
     assert server.run("SM.GET", "m", "REASON") == b"kept"
+    assert server.run("SM.GET", "foreign") == order("elsewhere")
+    assert server.run("SM.MUTATE", "foreign and reset", "elsewhere", "", "FORCE") == b"OK"
 
 
 # ---- DUMP, RESTORE, COPY, MOVE ------------------------------------------------------------------
@@ -433,7 +450,7 @@ def test_active_defrag(servers):
     while_moving = lambda: move_all(server, some, "s2", "on the way") or hits() > 2 * len(kept)
     wait_until(while_moving, "the defragmentation to move two blocks of each machine", 60)
     move_all(server, some, "s1", "reason {}")
-    # Written over whatever was given back and is still pointed to.
+    # These writes overwrite memory that was freed although a pointer to it is left.
     fill(server, 20_000, lambda i: big(20 + i % 50, 2), "n")
     move_all(server, range(20_000), "s1", "another {}", "n")
     assert value_digests(server, keys) == before

@@ -1,4 +1,5 @@
-"""An RDB file holds a definition once, and nothing else does: each way in which that could go wrong."""
+"""RDB files hold each definition once, and no other payload refers to a definition: every way in which
+that could go wrong."""
 
 import pytest
 import redis
@@ -17,7 +18,7 @@ from harness import (
     wait_until,
 )
 from proxy import CuttingProxy
-from server_files import RDB_CONFIG, record, with_expiries_past
+from server_files import RDB_CONFIG, payload_out_of_file, record, with_expiries_past
 
 # The lowest two bits of a record (docs/format.md): where its definition is.
 ALONE, FIRST, EARLIER = 0, 1, 2
@@ -33,7 +34,7 @@ SIZE = sum(map(len, DOCUMENTS))
 
 
 def populate(server):
-    """Sixty machines of three definitions, a fifth of them in another database and some moved."""
+    """Stores sixty machines of three definitions, a fifth of them in another database and some moved."""
     with server.client() as client:
         for i, key in enumerate(KEYS):
             client.select(3 if i % 5 == 0 else 0)
@@ -64,7 +65,7 @@ def bgsaved(server):
 
 
 def restores_elsewhere(server, other, keys=("m:1", "m:2", "m:4")):
-    """DUMP of these keys says all there is to say, and says it again."""
+    """Checks that payloads of DUMP are self-contained, twice in a row."""
     for key in keys:
         dump = server.run("DUMP", key)
         other.run("RESTORE", key, 0, dump, "REPLACE")
@@ -92,7 +93,7 @@ def test_a_file_holds_each_definition_once(servers, filled, save):
 
 
 def test_every_file_stands_alone(servers, filled):
-    """What is noted of one file is not relied on in the next, by whichever process wrote it."""
+    """Marks of one file are not used for the next, whichever process wrote it."""
     for save in (saved, saved, bgsaved, saved, bgsaved, bgsaved):
         data = save(filled)
         assert sorted(form(data, key) for key in KEYS)[:3] == [FIRST] * 3
@@ -100,7 +101,7 @@ def test_every_file_stands_alone(servers, filled):
 
 
 def test_a_definition_that_came_back_between_two_files(servers, filled):
-    """Equal definitions that went and came are new ones to the next file."""
+    """A definition that was freed and made again is new to the next file."""
     saved(filled)
     filled.run("FLUSHALL")
     populate(filled)
@@ -132,15 +133,15 @@ def test_two_replicas_by_one_child(servers, filled):
 
 
 def payload(dump, record):
-    """A DUMP payload with another record in it; the checksum is the old one."""
+    """Returns a DUMP payload with another record in it, and the old checksum."""
     head = dump[: 1 + 9 + 1]
     length = bytes([0x80]) + len(record).to_bytes(4, "big")
     return head + length + record + b"\0" + dump[-10:]
 
 
 def test_a_client_that_restores_into_a_file_that_is_loading(servers):
-    """A writable replica that loads in the background serves its clients meanwhile. What they restore
-    neither names a definition of the file nor takes the number of one."""
+    """A writable replica that loads in the background serves clients meanwhile. A payload that they
+    restore can neither refer to a definition of the file nor take the number of one."""
     primary = servers.start(["repl-diskless-sync yes", "repl-backlog-size 16384", *RDB_CONFIG])
     replica = servers.start(["replica-read-only no", "repl-diskless-load swapdb", *RDB_CONFIG])
     follow(replica, primary)
@@ -157,7 +158,7 @@ def test_a_client_that_restores_into_a_file_that_is_loading(servers):
     archive = dump[dump.index(b"RSMA") : -11]
     with replica.client() as client, client.pipeline(transaction=False) as pipe:
         for number in (n.to_bytes(8, "little") for n in range(40)):
-            # Referring to a definition of the file; carrying one, in the place of one of the file.
+            # One refers to a definition of the file, one carries another definition under its number.
             pipe.execute_command("RESTORE", b"e" + number, 0, payload(dump, b"\2\0" + number))
             pipe.execute_command("RESTORE", b"f" + number, 0, payload(dump, b"\1\0" + number + archive))
         replies = pipe.execute(raise_on_error=False)
@@ -170,17 +171,17 @@ def test_a_client_that_restores_into_a_file_that_is_loading(servers):
 
 
 def first_number(data):
-    """The number of the first definition of a file, which stands before its archive."""
+    """Returns the number of a file's first definition, which is before its archive."""
     return data[data.index(b"RSMA") - 8 : data.index(b"RSMA")]
 
 
 def test_no_file_tells_the_numbers_of_another(filled):
-    """A process that saves in the background is a fork, and has its parent's random keys."""
+    """A process that saves in the background is a fork and has the random keys of its parent."""
     numbers = [first_number(save(filled)) for save in (saved, bgsaved, bgsaved, bgsaved, saved)]
     assert len(set(numbers)) == 5
 
 
-# ---- DUMP is whole, whatever is being saved -----------------------------------------------------------
+# ---- DUMP is self-contained during any save -----------------------------------------------------------
 
 
 def test_dump_after_a_file(servers, filled):
@@ -244,7 +245,7 @@ def test_a_save_that_fails_leaves_dump_whole(servers, filled, part):
 
 
 def test_a_save_that_cannot_end(servers, filled):
-    # A folder under the name of the file: the last step, renaming, fails.
+    # The file's name is that of a folder, so the last step, renaming, fails.
     (filled.folder / "dump.rdb" / "full").mkdir(parents=True)
     with pytest.raises(Exception):
         filled.run("SAVE")
@@ -261,7 +262,7 @@ def test_a_child_whose_save_fails_leaves_the_file_before(servers, filled):
 
 
 def test_a_reload_that_fails_leaves_restore_as_it_was(servers, filled):
-    """After a load that broke off, a record that refers to a file is nobody's."""
+    """After a failed load, RESTORE refuses a record that refers to a definition of the file."""
     dump = filled.run("DUMP", "m:1")
     replica = servers.start(["repl-diskless-load on-empty-db"])
     filled.run("CONFIG", "SET", "repl-diskless-sync", "yes")
@@ -280,7 +281,7 @@ def test_a_reload_that_fails_leaves_restore_as_it_was(servers, filled):
 
 
 def test_the_first_key_expired_while_loading(servers, filled):
-    """The machine that carried the definition is dropped; those that refer to it need it still."""
+    """The machine that carries the definition expires. Machines that refer to the definition still need it."""
     with filled.client() as client:
         for key in KEYS:
             client.pexpireat(key, 33177117420000)
@@ -306,12 +307,65 @@ def test_a_file_of_which_all_is_expired_keeps_nothing(servers):
     assert (section["redisstate_definitions"], section["redisstate_machines"]) == (0, 0)
 
 
+# ---- files that tools take apart -----------------------------------------------------------------------
+
+# One of the three machines is the file's first machine of its definition.
+DEFAULT_DATABASE = [key for i, key in enumerate(KEYS) if i % 5]
+
+
+def restored_one_by_one(data, server, other):
+    """Returns how many machines of the file another server restores one by one."""
+    dump = server.run("DUMP", DEFAULT_DATABASE[0])
+    taken = 0
+    for key in DEFAULT_DATABASE:
+        with other.wire() as wire:
+            taken += wire("RESTORE", key, 0, payload_out_of_file(data, key, dump)) == b"+OK\r\n"
+    return taken
+
+
+@pytest.mark.parametrize("save", [saved, bgsaved])
+@pytest.mark.parametrize("how", ["config file", "module argument", "CONFIG SET"])
+def test_values_of_a_file_that_shares_nothing_are_restored_one_by_one(servers, save, how):
+    server = servers.start(
+        RDB_CONFIG + ["redisstate.share-definitions no"] * (how == "config file"),
+        module_args="share-definitions no" if how == "module argument" else "",
+    )
+    if how == "CONFIG SET":
+        server.run("CONFIG", "SET", "redisstate.share-definitions", "no")
+    populate(server)
+    data, other = save(server), servers.start()
+    assert {form(data, key) for key in KEYS} == {ALONE}
+    assert restored_one_by_one(data, server, other) == len(DEFAULT_DATABASE)
+    assert value_digests(other, DEFAULT_DATABASE) == value_digests(server, DEFAULT_DATABASE)
+    assert digest(open_on_another(servers, data)) == digest(server)
+
+
+def test_values_of_a_file_that_shares_are_not(servers, filled):
+    """The reason for the config: the payloads refer to a definition of a file that isn't there."""
+    data = saved(filled)
+    assert restored_one_by_one(data, filled, servers.start()) == 0
+
+
+def test_the_config_applies_from_the_next_file_on(filled):
+    filled.run("CONFIG", "SET", "redisstate.share-definitions", "no")
+    assert {form(saved(filled), key) for key in KEYS} == {ALONE}
+    filled.run("CONFIG", "SET", "redisstate.share-definitions", "yes")
+    assert {form(saved(filled), key) for key in KEYS} == {FIRST, EARLIER}
+
+
+def test_a_full_sync_without_shared_definitions(servers, filled):
+    filled.run("CONFIG", "SET", "redisstate.share-definitions", "no")
+    replica = servers.start()
+    follow(replica, filled)
+    assert digest(replica) == digest(filled)
+
+
 # ---- without the module -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("save", [saved, bgsaved])
 def test_a_file_without_machines_opens_without_the_module(servers, save):
-    """On every server: nothing is kept aside, so nothing marks the file as needing the module."""
+    """On every server, because the module stores no data besides its values in the file."""
     server = servers.start(RDB_CONFIG)
     server.run("SM.SET", "m", ORDER)
     server.run("DEL", "m")
@@ -342,7 +396,7 @@ def test_migrate_after_a_save_that_failed(servers, filled):
 
 
 def test_atomic_slot_migration_after_and_before_files(servers):
-    """Valkey's: a child sends the slot, by DUMP or by commands; files are written around it."""
+    """A child process of Valkey sends the slot, by DUMP or by commands. Files are written before and after."""
     name, version = server_version()
     if name != "valkey" or version < (9, 0, 0):
         pytest.skip("CLUSTER MIGRATESLOTS is in Valkey 9 and up")

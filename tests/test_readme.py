@@ -1,10 +1,10 @@
-"""The README and the texts in docs/ are true: their redis-cli transcripts and their Python are run, in
-their order, on one server for each text.
+"""Runs the redis-cli transcripts and the Python of the pages (README, docs/ and others), in order, on one
+server for each page.
 
-A ```console block that starts with `$ redis-cli` is a transcript: every line after a prompt is sent
-to redis-cli, and what it prints must be the lines below, byte for byte. In a ```python block an
-expression with a `# -> repr` comment must have that repr. A block whose fence follows a line
-`<!-- not run: reason -->` is left alone.
+A ```console block is a transcript and starts with `$ redis-cli`. Every line after a prompt is sent to
+redis-cli, and the output must equal the lines below, byte for byte. In a ```python block an
+expression with a `# -> repr` comment must have that repr. Programs in other languages are recipes:
+test_clients.py runs them. A block whose fence follows a line `<!-- not run: reason -->` is left alone.
 """
 
 import ast
@@ -19,14 +19,17 @@ from harness import ROOT, SLOWDOWN
 
 pytestmark = pytest.mark.once
 
-TEXTS = [path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if path.exists()]
+PAGES = [ROOT / "README.md", *sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")} - {ROOT / "README.md"})]
 PROMPT = re.compile(r"^127\.0\.0\.1:\d+(?:\(TX\))?> ?(.*)$")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 NOT_RUN = re.compile(r"<!-- not run: .+ -->\n+$")
+RECIPES = ROOT / "docs/clients.md"
+RUN_BY_CLIENTS = re.compile(r"<!-- recipe: .+ -->\n+$")
+NO_PROGRAMS = {"mermaid"}  # test_gallery.py compares the diagrams of machines
 
 
 def blocks(path, kind):
-    """(line number, text) of every block of a kind that is to be run."""
+    """Yields (line number, text) of every block of a kind that is to be run."""
     text = path.read_text()
     for match in FENCE.finditer(text):
         if match[1] == kind and not NOT_RUN.search(text[: match.start()]):
@@ -34,8 +37,19 @@ def blocks(path, kind):
 
 
 def with_blocks(find):
-    """The texts that have something to run, as parameters."""
-    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in TEXTS if find(path)]
+    """Returns the pages that have such blocks, as parameters."""
+    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in PAGES if find(path)]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_block_is_run_or_says_why_not(path):
+    text = path.read_text()
+    for match in FENCE.finditer(text):
+        before, kind, body = text[: match.start()], match[1], match[2]
+        run = kind == "python" or (kind == "console" and body.startswith("$ redis-cli"))
+        recipe = path == RECIPES and RUN_BY_CLIENTS.search(before)
+        left = kind in NO_PROGRAMS or NOT_RUN.search(before) or recipe
+        assert run or left, f"{path.name}:{before.count(chr(10)) + 1}: nothing runs this {kind} block"
 
 
 # ---- transcripts --------------------------------------------------------------------------------
@@ -46,7 +60,7 @@ def transcripts(path):
 
 
 def steps(text):
-    """(command, expected output) of a transcript; a command may be shell (`$ `) or redis-cli's."""
+    """Yields (command, expected output) of a transcript. A command is for the shell (`$ `) or for redis-cli."""
     out = []
     for line in text.splitlines():
         prompt = PROMPT.match(line)
@@ -70,10 +84,10 @@ def cli(port, *arguments, **more):
 
 
 def session(port, commands):
-    """The output of each command, all sent through one redis-cli.
+    """Returns the output of each command, all sent through one redis-cli.
 
-    What parts the outputs is redis-cli's own help on a command: it never reaches the server, so it
-    is neither queued in a MULTI nor counted by anything.
+    The outputs are separated by redis-cli's own help on a command. It never reaches the server, so it
+    is neither queued in a MULTI nor counted.
     """
     mark = cli(port, input=b"help ping\n")
     script = "".join(f"{command}\nhelp ping\n" for command in commands)
@@ -98,11 +112,12 @@ def test_transcripts(servers, path):
 
 
 def one_shot(port, command):
-    """A command line of the shell: redis-cli with arguments, run where the README is."""
+    """Runs a shell command, redis-cli with arguments, in the folder of the README."""
     line = command.removeprefix("$ redis-cli ")
+    raw = "" if line.startswith("--raw ") else "--no-raw "
     return (
         subprocess.run(
-            f"redis-cli --no-raw -p {port} {line}",
+            f"redis-cli {raw}-p {port} {line}",
             shell=True,
             capture_output=True,
             check=True,
@@ -115,7 +130,7 @@ def one_shot(port, command):
 
 
 def test_the_readme_has_both_walks():
-    assert transcripts(TEXTS[0]) and list(blocks(TEXTS[0], "python"))
+    assert transcripts(PAGES[0]) and list(blocks(PAGES[0], "python"))
 
 
 # ---- Python -------------------------------------------------------------------------------------
@@ -126,7 +141,7 @@ def test_python(servers, monkeypatch, path):
     port = servers.start().port
 
     class Redis(redis.Redis):
-        """The client in a text talks to port 6379; here the server is elsewhere."""
+        """Replaces redis.Redis in the texts, which connect to port 6379: the test's server has another port."""
 
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **{**kwargs, "port": port})

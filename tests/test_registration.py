@@ -1,4 +1,4 @@
-"""What the server knows of the commands: all of it must be what commands.json says."""
+"""The server knows the commands exactly as commands.json describes them."""
 
 import json
 
@@ -10,7 +10,7 @@ from harness import ROOT, array, server_version
 READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
 DENY_OOM = {"SM.SET", "SM.CREATE"}
-# The number of arguments with the command itself; negative: at least so many.
+# The number of arguments with the command itself. -3 means 3 or more.
 ARITY = {
     "SM.TEMPLATE": 1,
     "SM.SET": -3,
@@ -28,7 +28,7 @@ COMMANDS = list(ARITY)
 
 
 def info(db, command):
-    """COMMAND INFO as the server sends it: name, arity, flags, first, last, step, …, key specs."""
+    """Returns COMMAND INFO as the server sends it: name, arity, flags, first, last, step, …, key specs."""
     with db.server.wire() as wire:
         assert wire("COMMAND", "INFO", command) != b"*1\r\n*-1\r\n", f"{command} is not there"
     return db.server.raw("COMMAND", "INFO", command)[0]
@@ -40,7 +40,7 @@ def flags(db, command):
 
 def test_module_is_loaded(db):
     modules = [dict(zip(row[::2], row[1::2])) for row in db.server.raw("MODULE", "LIST")]
-    # Some servers have modules of their own beside it.
+    # Some servers also load their own modules.
     assert b"redisstate" in [module[b"name"] for module in modules]
 
 
@@ -100,7 +100,7 @@ def test_getkeysandflags(db, command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_metadata_file_says_the_same(db, command):
-    """The file is the source; this fails when it was edited without the module being built anew."""
+    """Fails if the file was edited and the module was not rebuilt."""
     entry = metadata(command)
     assert entry["arity"] == info(db, command)[1]
     assert {"readonly", "write"} & set(map(str.lower, entry["flags"])) <= flags(db, command)
@@ -153,6 +153,7 @@ def test_configs_and_their_defaults(db):
     reply = db.server.raw("CONFIG", "GET", "redisstate.*")
     assert dict(zip(reply[::2], reply[1::2])) == {
         b"redisstate.compat": b"documented",
+        b"redisstate.share-definitions": b"yes",
         b"redisstate.max-document-bytes": b"16777216",
         b"redisstate.max-states": b"100000",
         b"redisstate.max-transitions": b"1000000",
@@ -184,7 +185,7 @@ def test_a_wrong_argument_is_a_refused_load_that_says_why(servers, arguments):
 
 def test_acl_by_category_and_key(db):
     db.execute_command("SM.SET", "order:1", ORDER)
-    # Before 7.2 the server puts no module's command into a category: there they are named.
+    # Before 7.2 the server has no categories for commands of modules, so the rules name the commands.
     name, version = server_version()
     allowed = ["+sm.state", "+sm.get"] if name == "redis" and version < (7, 2, 0) else ["+@read"]
     db.execute_command("ACL", "SETUSER", "reader", "reset", "on", "nopass", *allowed, "~order:*")

@@ -1,4 +1,4 @@
-"""The bytes of every reply, in RESP2 and in RESP3: frozen, so that no client meets another shape."""
+"""The bytes of every reply in RESP2 and RESP3. They are frozen, because clients rely on them."""
 
 import pytest
 
@@ -100,7 +100,7 @@ def words(command):
 
 @pytest.fixture
 def connection(wire, protocol):
-    """The bytes of a connection in this protocol, to a server with the keys of REPLIES."""
+    """Yields a connection in this protocol, to a server with the keys of REPLIES."""
     wire("HELLO", protocol)
     wire("SM.SET", "m", ORDER)
     wire("SM.SET", "odd", '{"initial":"a","map":{"a":["a","a"],"x":["a"]}}')

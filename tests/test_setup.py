@@ -1,7 +1,7 @@
-"""scripts/setup.sh on machines that lack something: it says what, and how to get it.
+"""scripts/setup.sh on machines that lack a program: it names the program, and how to install it.
 
-A machine is a folder of programs that is the whole path, so without apt, and a copy of what the script
-reads of the project. Its programs say a version and do no more.
+A machine is a folder of programs that is the whole PATH, without apt, and a copy of the project's files
+that the script reads. The programs print a version and do nothing else.
 """
 
 import os
@@ -21,7 +21,7 @@ cat >/dev/null
 while [ "$1" != -o ]; do shift; done
 [ "$2" = /dev/null ] || { echo '#!/bin/sh' >"$2"; chmod +x "$2"; }
 """
-# `python3 -m venv --clear FOLDER` makes one that takes every import and installation.
+# `python3 -m venv --clear FOLDER` makes an environment that accepts every import and installation.
 PYTHON = """#!/bin/sh
 case "$*" in
     --version) echo "Python 3.11.2" ;;
@@ -74,7 +74,7 @@ class Machine:
         return self.root / "usr/lib/llvm-14/lib" / name
 
     def setup(self, purpose="test", **environment):
-        """(whether all is there, what it said)"""
+        """Runs the script. Returns (whether it succeeded, its output)."""
         done = subprocess.run(
             [self.project / "scripts/setup.sh", purpose],
             env={"PATH": str(self.bin), "LIBCLANG_ROOT": str(self.root), **environment},
@@ -169,7 +169,7 @@ def test_libclang_path(machine, tmp_path):
 
 
 def test_a_libclang_that_does_not_load_or_is_something_else(machine):
-    """With a real compiler, so that the library is really loaded; the newest is what the build takes."""
+    """Uses a real compiler, so that the library is really loaded. The build takes the newest one."""
     for tool in ("cc", "as", "ld"):
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed")
@@ -181,7 +181,7 @@ def test_a_libclang_that_does_not_load_or_is_something_else(machine):
 
 
 def libc():
-    """The path of the C library of this very process."""
+    """Returns the path of this process's C library."""
     lines = Path("/proc/self/maps").read_text().splitlines()
     return next(line.split()[-1] for line in lines if "/libc.so" in line or "/libc-" in line)
 
@@ -244,7 +244,7 @@ def test_an_environment_that_is_not_whole_is_made_anew(machine, spoil):
     assert machine.setup()[0]
     spoil(machine.project / ".venv")
     if (machine.project / ".venv/bin/python").is_symlink():
-        # The real `venv --clear` takes everything away first.
+        # The real `venv --clear` deletes everything first.
         (machine.bin / "python3").write_text(PYTHON.replace("mkdir -p", "rm -rf .venv; mkdir -p"))
     ready, said = machine.setup()
     assert ready and "making .venv" in said

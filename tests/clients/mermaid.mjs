@@ -1,6 +1,6 @@
-// Reads a JSON list of diagrams (the first argument is its file) as Mermaid does, and writes what it
-// understood of each: the states' labels, the transitions, and who has which class. With `render`
-// as the second argument the labels are those of the finished drawing.
+// Has Mermaid parse a JSON list of diagrams (the first argument is its file), and prints the states'
+// labels, the transitions and the states' classes of each diagram. With `render` as the second argument
+// the labels are those of the finished drawing.
 import { readFileSync } from 'node:fs';
 import { JSDOM } from 'jsdom';
 
@@ -10,7 +10,7 @@ globalThis.document = window.document;
 for (const name of ['Element', 'SVGElement', 'HTMLElement', 'Node', 'DOMParser', 'XMLSerializer', 'CSSStyleSheet']) {
   globalThis[name] = window[name];
 }
-// No layout without a screen: a text is as wide as it is long.
+// There is no layout without a screen, so the width of a text is estimated from its length.
 window.SVGElement.prototype.getBBox = function () {
   return { x: 0, y: 0, width: 10 * this.textContent.length, height: 20 };
 };

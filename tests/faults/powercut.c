@@ -1,6 +1,6 @@
-/* What a power cut leaves of a file, for a server with this library preloaded: after each fsync and
- * fdatasync that has succeeded, '<file>.synced' has the length that the file had when it was asked for.
- * kill -9 alone leaves all that was written, in the kernel's memory. */
+/* Records how much of a file would survive a power cut, for a server that preloads this library. After
+ * each successful fsync and fdatasync, '<file>.synced' has the length that the file had before the call.
+ * kill -9 alone would leave everything that was written, because the kernel keeps it in memory. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,7 +21,7 @@ static int synced(const char *name, int fd)
     if (result == 0 && known && length > 0) {
         snprintf(path + length, 8, ".synced");
         int record = open(path, O_WRONLY | O_CREAT, 0600);
-        /* Of one length always, so that it is never half an old and half a new one. */
+        /* The text always has the same length, so that a reader never sees a mix of old and new. */
         int size = snprintf(text, sizeof text, "%020lld", (long long)file.st_size);
         if (record < 0 || pwrite(record, text, size, 0) != size) _exit(99);
         close(record);

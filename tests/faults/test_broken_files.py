@@ -1,6 +1,6 @@
-"""Files that are cut or damaged, and a full sync that is cut: refused with a reason, never a crash.
+"""Cut or damaged files, and a cut full sync, are refused with a reason and never crash the server.
 
-By default a few offsets of each file; with FAULT_ROUNDS of 100 and more (make test-faults) every byte.
+Tries a few offsets of each file by default, and every byte if FAULT_ROUNDS is 100 or more (make test-faults).
 """
 
 import itertools
@@ -21,7 +21,7 @@ from server_files import RDB_CONFIG, commands, line, value_span
 
 EVERY_BYTE = int(os.environ.get("FAULT_ROUNDS", "5")) >= 100
 FEW = 9
-# What a damaged byte differs in.
+# The bits in which a damaged byte differs.
 DAMAGES = [0x01, 0x80, 0xFF]
 MACHINES = {
     "order:1": [("SM.SET", ORDER)],
@@ -34,7 +34,7 @@ SAYS_WHY = re.compile(rf"key '(\S+)' holds no valid state machine: .*({REASONS})
 BAD_NUMBER = re.compile(
     rb"key '\S+' holds no valid state machine: definition \w+ was (not in the file so far|in the file before)"
 )
-# The servers' own last words on what they meet outside of a machine: nothing that a sound start says.
+# The servers' own messages about damage outside of a machine. A start with a sound file logs none of them.
 SERVERS_WORDS = re.compile(
     rb"Internal error in RDB reading offset|Short read or OOM loading DB|Terminating server after rdb file"
     rb"|Unknown RDB (?:string )?encoding|Wrong signature|Can't handle RDB format version"
@@ -42,9 +42,9 @@ SERVERS_WORDS = re.compile(
     rb"|Unknown command '[^\n]*' reading the append only file|Error reading the append only file"
     rb"|Fatal error: the truncated file is not the last file"
 )
-# The last thing that is said before the server ends, or checks the file and ends.
+# The last message before the server ends, or checks the file and ends.
 GIVES_UP = b"Internal error in RDB reading offset"
-# Resident memory of a server at most, whatever the file; one that has just started takes some 15 MB.
+# The most resident memory of a server with any file. A new server takes about 15 MB.
 ENOUGH_KB = 200_000
 
 
@@ -56,7 +56,7 @@ def populate(server):
 
 
 def offsets(start, end):
-    """Every offset of a file, or a few that are different in each part of it."""
+    """Returns every offset of a file, or a few in each part of it."""
     return range(start, end, 1 if EVERY_BYTE else max(1, (end - start) // FEW))
 
 
@@ -64,7 +64,7 @@ def offsets(start, end):
 
 
 def try_start(server):
-    """Starts the server. Returns whether it came up, and its log; it is never ended by a signal."""
+    """Starts the server. Returns whether it started, and its log. Fails if a signal ended it."""
     server.log_file.unlink(missing_ok=True)
     enough = enough_kb()
     server.start(wait=False)
@@ -78,14 +78,14 @@ def try_start(server):
     log = server.log()
     assert not CRASH.search(log), log.decode(errors="replace")
     assert peak < enough, f"the server took {peak} kB, {enough} kB at most were enough"
-    # By itself: 1, or 0 if the checker that the server then runs finds the file well-formed.
+    # The server exits with 1, or with 0 if its file checker then finds the file well-formed.
     assert process.returncode in (None, 0, 1), log.decode(errors="replace")
     return up, log
 
 
 def enough_kb():
-    """A server that has ended is said to have taken what this test run takes, of which it was a fork
-    before it was a server, or its own peak if that is more. So in a large run that is the bound."""
+    """Returns the memory limit. The kernel reports for an ended server at least the memory of this test
+    run, because the server was a fork of it first. So in a large run that is the limit."""
     return int(max(ENOUGH_KB * SLOWDOWN, 1.1 * memory_kb("self", "VmRSS")))
 
 
@@ -95,7 +95,7 @@ def memory_kb(pid, name):
 
 
 def ended(process):
-    """Whether a process has ended. Its peak of memory is known to who collects it, and to nobody after."""
+    """Returns whether a process has ended. Only the call that collects the process gets its peak memory."""
     if process.returncode is None:
         pid, status, used = os.wait4(process.pid, os.WNOHANG)
         if pid:
@@ -105,9 +105,10 @@ def ended(process):
 
 
 def peak_of_the_ended(process):
-    """Having said why, the server runs its file checker, which spins for ever where a file ends
-    between the parts of a module's value (rdbLoadCheckModuleValue takes the end of the file for one
-    more part). The file is refused by then; a checker that isn't done soon is ended."""
+    """Waits for the server's end and returns its peak memory. After the error the server runs its file
+    checker, which never ends if the file ends between the parts of a module's value
+    (rdbLoadCheckModuleValue takes the end of the file for one more part). By then the file is refused,
+    so a checker that takes too long is killed."""
     try:
         wait_until(lambda: ended(process), "the checker to end", 0.5)
     except AssertionError:
@@ -119,7 +120,7 @@ def peak_of_the_ended(process):
 
 
 def refuses(server, file, data, key=None):
-    """The server does not start with this file, and says why: with the key, if it is in a machine."""
+    """Checks that the server refuses this file and logs why, with the key if the damage is in a machine."""
     file.write_bytes(data)
     up, log = try_start(server)
     if up:
@@ -133,7 +134,7 @@ def refuses(server, file, data, key=None):
 
 
 def is_sound(server):
-    """Whatever was loaded, under whatever key, can be used by every command and saved."""
+    """Checks that every loaded machine can be used by every command and saved."""
     with server.client() as client:
         for key in client.keys():
             if client.type(key) != b"StateType":
@@ -150,8 +151,8 @@ def is_sound(server):
 
 
 def refused_or_sound(server, file, data):
-    """The log of a server that says why it does not start with this file. None if it came up, and
-    whatever it has now can be used."""
+    """Returns the log of a server that refuses this file and logs why. Returns None if the server starts;
+    then all its machines must be usable."""
     file.write_bytes(data)
     up, log = try_start(server)
     if not up:
@@ -168,7 +169,7 @@ def flipped(data, at, damage):
 
 
 def machine_at(data, offset):
-    """The key of the machine whose bytes an offset of an RDB file is in."""
+    """Returns the key of the machine at an offset of an RDB file."""
     for key in MACHINES:
         start, end = value_span(data, key)
         if start <= offset < end:
@@ -180,7 +181,7 @@ def machine_at(data, offset):
 
 
 class Hungry(Server):
-    """A server that takes more memory than one may, and gives up."""
+    """A server that takes too much memory and exits."""
 
     def command(self):
         return [sys.executable, "-c", f"b'x' * 1024 * {enough_kb() * 5 // 4}; exit(1)"]
@@ -216,7 +217,7 @@ def test_a_server_that_loads_a_sound_file_says_nothing_of_what_is_taken_for_a_re
 
 @pytest.fixture
 def rdb(servers):
-    """A server that is down, its file, and what is in it."""
+    """Yields a stopped server, its RDB file, and the machines in it."""
     server = servers.start(RDB_CONFIG)
     populate(server)
     server.run("SAVE")
@@ -228,7 +229,7 @@ def rdb(servers):
 def test_an_rdb_cut_at_every_byte(rdb):
     server, file, data = rdb
     inside = [sum(value_span(data, key)) // 2 for key in MACHINES]
-    # The last eight bytes are the checksum's place, which nobody looks at here.
+    # The last eight bytes are the checksum, which isn't checked here.
     for end in sorted({*offsets(1, len(data) - 8), *inside}):
         refuses(server, file, data[:end], machine_at(data, end))
 
@@ -247,8 +248,9 @@ def damaged_in_a_machine(server, file, data, damage):
             if log is None:
                 continue
             refused += 1
-            # From here on the damaged length or opcode is the server's, which reads past it.
-            # A definition's number is missed where another machine refers to it, or taken by another one.
+            # The damaged length or opcode here is the server's own, so the server reads on past it. Or a
+            # definition's number is damaged: a later machine that refers to it doesn't find it, or the
+            # damaged number is that of another definition.
             archive = data.find(b"RSMA", start, end)
             if archive - 8 <= at < archive:
                 assert BAD_NUMBER.search(log), log.decode(errors="replace")
@@ -261,14 +263,14 @@ def damaged_in_a_machine(server, file, data, damage):
 
 
 def aof_server(servers, *config):
-    # The server's default: the harness's panic would end it with a crash report of its own making.
+    # The server's default. The harness sets panic, which would end the server with a crash report.
     lines = ["appendonly yes", "appendfsync always", "propagation-error-behavior ignore"]
     return servers.start([*lines, *RDB_CONFIG, *config])
 
 
 @pytest.fixture
 def base(servers, request):
-    """A server that is down, the base file of its AOF, and what is in that."""
+    """Yields a stopped server, the base file of its AOF, and the machines in it."""
     server = aof_server(servers, f"aof-use-rdb-preamble {request.param}")
     populate(server)
     assert rewrite_aof(server) == "ok"
@@ -295,7 +297,7 @@ def test_an_aof_with_a_preamble_damaged_in_a_machine(base, damage):
 @pytest.mark.parametrize("base", ["no"], indirect=True, ids=["plain"])
 def test_a_plain_aof_cut_at_every_byte(base):
     server, file, data = base
-    # A file that ends with a command is a whole file to the server.
+    # For the server, a file that ends after a command is complete.
     whole = {end for _, end in commands(data)}
     for end in offsets(1, len(data)):
         if end not in whole:
@@ -304,9 +306,9 @@ def test_a_plain_aof_cut_at_every_byte(base):
 
 @pytest.mark.parametrize("base", ["no"], indirect=True, ids=["plain"])
 def test_a_plain_aof_damaged_in_the_middle(servers, base):
-    """The server goes on after a command that fails, so the log has to say which key that was."""
+    """The server goes on after a command that fails, so the log must name the key."""
     server, file, data = base
-    # A command that has been done before is read by the rules of the old module if need be.
+    # Like a replay, `edge` accepts a current state that the document doesn't have.
     scratch = servers.start(["redisstate.compat edge"])
     failed = 0
     for at, key, step in damaged_steps(data):
@@ -327,7 +329,7 @@ def test_a_plain_aof_damaged_in_the_middle(servers, base):
 @pytest.mark.parametrize("part", ["numbers", "name", "key"])
 @pytest.mark.parametrize("base", ["no"], indirect=True, ids=["plain"])
 def test_a_plain_aof_damaged_around_the_arguments(base, part, damage):
-    """What another key or command of the same shape is, the server cannot know: that is loaded."""
+    """The server can't recognise damage that makes another valid key or command. It is loaded."""
     server, file, data = base
     refused = 0
     for span in parts_of_commands(data)[part]:
@@ -337,7 +339,7 @@ def test_a_plain_aof_damaged_around_the_arguments(base, part, damage):
 
 
 def parts_of_commands(data):
-    """Where, in the commands about machines, are the counts and lengths, the names and the keys."""
+    """Returns the offsets of counts and lengths, names and keys in the commands about machines."""
     out, start = {"numbers": [], "name": [], "key": []}, 0
     for args, end in commands(data):
         if args[1].decode() in MACHINES:
@@ -363,9 +365,9 @@ def parts_of_commands(data):
     ids=["too few", "too many", "too long"],
 )
 def test_a_command_that_no_server_of_ours_wrote(servers, step, why):
-    """It is skipped, the log says so, and what is there is saved and opened again. Or the server
-    itself counts the arguments, and refuses the file."""
-    # A file that long would be rewritten by itself at some moment after it has been read.
+    """The command is skipped and logged, and the loaded machines can be saved and loaded again. Or the
+    server itself checks the number of arguments, and refuses the file."""
+    # Otherwise the server would rewrite such a long file by itself some time after loading it.
     server = aof_server(servers, "auto-aof-rewrite-percentage 0")
     populate(server)
     server.kill()
@@ -385,7 +387,7 @@ def test_a_command_that_no_server_of_ours_wrote(servers, step, why):
     assert digest(server) == before
 
 
-@pytest.mark.parametrize("key, why", [("order:1", b"there is no such move"), ("order:9", b"there is no such key")])
+@pytest.mark.parametrize("key, why", [("order:1", b"no such move"), ("order:9", b"no such key")])
 def test_a_move_that_cannot_be_repeated_stops_a_server_that_is_told_to(servers, key, why):
     server = aof_server(servers)
     populate(server)
@@ -397,17 +399,18 @@ def test_a_move_that_cannot_be_repeated_stops_a_server_that_is_told_to(servers, 
         config.write("propagation-error-behavior panic\n")
     server.log_file.unlink()
     server.start(wait=False)
-    # A crash report is what was asked for. (Redis 8.0.6 hangs while it writes it.)
+    # The crash report is expected. (Redis 8.0.6 hangs while writing it.)
     wait_until(lambda: b"This server panicked" in server.log(), "the server to panic")
     server.kill()
     log = server.log()
-    assert b"key '%s': SM.MUTATE fails while the file is loaded: ERR %s" % (key.encode(), why) in log
+    line = b"key '%s': SM.MUTATE fails while the file is loaded: %s, although the command succeeded when the file was written"
+    assert line % (key.encode(), why) in log
     assert b"Ready to accept connections" not in log
     server.log_file.unlink()
 
 
 def damaged_steps(data):
-    """For offsets in what the commands say of machines: the key, and its commands with that damage."""
+    """Yields, for offsets in the commands about machines, the key and its commands with that damage."""
     before, start = {}, 0
     for args, end in commands(data):
         key = args[1].decode()
@@ -436,7 +439,7 @@ def takes_effect(scratch, key, steps):
 
 
 def test_the_last_aof_cut_at_every_byte(servers):
-    """With aof-load-truncated: every whole command is there. Without: the server refuses."""
+    """With aof-load-truncated, every complete command is loaded. Without it, the server refuses the file."""
     server = aof_server(servers)
     populate(server)
     server.kill()
@@ -460,7 +463,7 @@ def test_the_last_aof_cut_at_every_byte(servers):
 
 
 def digests_by_prefix(servers, data):
-    """The digest after no command, the first, the first two, …"""
+    """Returns the digests after no command, after the first, after the first two, and so on."""
     server = servers.start()
     with server.client() as client:
         out = [digest(server)]
@@ -476,11 +479,11 @@ def digests_by_prefix(servers, data):
 @pytest.mark.parametrize("sync", ["yes", "no"], ids=["diskless", "disk"])
 @pytest.mark.parametrize("load", ["disabled", "on-empty-db", "swapdb"])
 def test_a_replica_fed_a_cut_stream_recovers(servers, sync, load):
-    """It tries again by itself, once a second, so a round is a second."""
+    """The replica tries again by itself, once a second, so a round takes a second."""
     primary = servers.start([f"repl-diskless-sync {sync}", *RDB_CONFIG])
     populate(primary)
     whole = bytes_of_a_full_sync(servers, primary)
-    # Sixty bytes of slack: numbers in the header, and what follows the file, differ from sync to sync.
+    # Sixty bytes of slack: numbers in the header, and the bytes after the file, differ between syncs.
     cuts = list(range(whole - 60, 100, -1 if EVERY_BYTE else -(whole // 4)))
     replica = servers.start([f"repl-diskless-load {load}"])
     with CuttingProxy(primary.port, cuts) as proxy:

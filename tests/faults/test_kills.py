@@ -1,11 +1,11 @@
-"""kill -9 and power cuts at random moments: no acknowledged move is lost, none is made up.
+"""kill -9 and power cuts at random moments: no acknowledged move is lost, and no move is added.
 
-kill -9 leaves what the server has written in the kernel's memory, whatever `appendfsync` is. Of a power
-cut we take it that it leaves what was synced and nothing else: a preloaded library (powercut.c) notes
-how much that is, and the file is cut there.
+After kill -9 the kernel still has all written data, whatever `appendfsync` is. A simulated power cut
+leaves only synced data: a preloaded library (powercut.c) records the synced length, and the test cuts
+the file there.
 
-FAULT_ROUNDS rounds (make test-faults ROUNDS=…). A machine is a ring of states, so that its state
-says how many moves it has made.
+Runs FAULT_ROUNDS rounds (make test-faults ROUNDS=…). A machine is a ring of states, so its current
+state tells how many moves it has made.
 """
 
 import os
@@ -31,7 +31,7 @@ WRITERS = 3
 
 
 class Writer:
-    """Moves one machine round the ring as fast as it can, and counts what was acknowledged."""
+    """Moves one machine round the ring as fast as it can, and counts the acknowledged moves."""
 
     def __init__(self, server, key, moves=0):
         self.server, self.key = server, key
@@ -59,7 +59,8 @@ class Writer:
 
 
 def found(server, key, acknowledged):
-    """How many moves the server knows of: all that were acknowledged, and at most the one in flight."""
+    """Returns how many moves the server has. Checks that these are all acknowledged moves, and at most one
+    more that was in flight."""
     with server.wire() as wire:
         state, reason = wire("SM.STATE", key), wire("SM.GET", key, "REASON")
     for moves in (acknowledged, acknowledged + 1):
@@ -91,7 +92,7 @@ def test_no_acknowledged_move_is_lost(servers, figure):
 
 @pytest.fixture(scope="session")
 def powercut(tmp_path_factory):
-    """The environment of a server of which it is known what it has synced."""
+    """Returns the environment that makes a server record the synced length of its files."""
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         pytest.skip("needs Linux with glibc: a library is preloaded, and asks /proc for names of files")
     if SLOWDOWN > 1:
@@ -106,7 +107,7 @@ def powercut(tmp_path_factory):
 
 
 def cut_power(server):
-    """Ends the server at once, and leaves of its last AOF what was synced."""
+    """Kills the server, and cuts its last AOF to the synced length."""
     server.kill()
     [last] = [file for file in aof_files(server) if file.name.endswith(".incr.aof")]
     synced = last.with_name(last.name + ".synced")
@@ -115,7 +116,7 @@ def cut_power(server):
     os.truncate(last, length)
 
 
-# A rewrite would make another file the last one.
+# No rewrites: after one, another file would be the last one.
 POWERCUT_CONFIG = ["appendonly yes", "appendfsync always", "auto-aof-rewrite-percentage 0"]
 
 
@@ -139,7 +140,7 @@ def test_no_acknowledged_move_is_lost_to_a_power_cut(servers, powercut, figure):
 
 
 def test_without_a_sync_every_move_is_lost_to_a_power_cut(servers, powercut):
-    """That the test before would notice: under `no` the server never syncs while it runs."""
+    """Proves that the test above can fail: under `no` the server never syncs while it runs."""
     server = servers.start(POWERCUT_CONFIG, environment=powercut)
     server.run("SM.SET", "m", MACHINE)
     server.run("CONFIG", "SET", "appendfsync", "no")
@@ -154,7 +155,7 @@ def test_without_a_sync_every_move_is_lost_to_a_power_cut(servers, powercut):
 
 @pytest.mark.parametrize("round", range(max(1, ROUNDS // 20)))
 def test_a_replica_promoted_under_traffic_has_whole_moves(servers, round):
-    """Replication is asynchronous: the last moves may be missing, a part of a move may not."""
+    """Replication is asynchronous, so the last moves may be missing, but no move is partial."""
     primary, replica = servers.pair()
     primary.run("SM.SET", "m", MACHINE)
     wait_in_sync(primary, replica)

@@ -1,9 +1,9 @@
-"""Damage to payloads: to the bytes as they are, or to a field, with the lengths around it anew."""
+"""Damages payloads: either the raw bytes, or a field, with the lengths around it corrected."""
 
 import itertools
 
-from payloads import EARLIER, FIRST, FOOTER, FORM, REASON, VECTORS, Record, unwrap, wrap
-from server_files import varint
+from payloads import EARLIER, FIRST, FORM, REASON, VECTORS, Record, unwrap, wrap
+from server_files import FOOTER, varint
 
 EXTREMES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63, 2**64 - 1]
 
@@ -16,7 +16,7 @@ def flip(rng, value):
 
 
 def overwrite(rng, value):
-    """A length, count or offset of any width, in either byte order, at an extreme."""
+    """Overwrites bytes with an extreme length, count or offset of any width and byte order."""
     width = rng.choice([1, 2, 4, 8])
     at = rng.randrange(len(value))
     number = rng.choice(EXTREMES) % (1 << (8 * width))
@@ -43,7 +43,7 @@ def remove(rng, value):
 
 
 def swap(rng, value):
-    """A piece of the payload over another piece of it."""
+    """Copies a piece of the payload over another piece."""
     size = rng.choice([1, 2, 4, 8, 16])
     source, target = rng.randrange(len(value)), rng.randrange(len(value))
     value[target : target + size] = value[source : source + size]
@@ -102,14 +102,14 @@ def other_letters(rng, record):
 
 
 def other_name(rng, record):
-    """Longer, empty, no text, part of a character, or that of another state."""
+    """Changes a name: longer, empty, not UTF-8, part of a character, or the name of another state."""
     states = range(len(record.name_ends))
     names = [b"", b"n" * 300, b"\xff", b"\xf0\x9f\x9a", '"\\\n\x7f\u2028🚀'.encode(), rng.randbytes(3)]
     record.rename(rng.choice(states), rng.choice([*names, record.name(rng.choice(states))]))
 
 
 def other_number(rng, record):
-    """One number of a vector: near, extreme, gone, twice, or in the place of another."""
+    """Changes one number of a vector: near, extreme, removed, repeated, or swapped."""
     vector = getattr(record, rng.choice([name for name in VECTORS[1:] if getattr(record, name)]))
     at, to = rng.randrange(len(vector)), rng.randrange(len(vector))
     change = rng.randrange(5)
@@ -122,7 +122,7 @@ def other_number(rng, record):
 
 
 def other_target(rng, record):
-    """A target more, at any place of a row, and the rows fit again."""
+    """Inserts a target into a row, and corrects the row ends."""
     if record.row_ends:
         row = rng.randrange(len(record.row_ends))
         start, end = ([0] + record.row_ends)[row : row + 2]
@@ -131,7 +131,7 @@ def other_target(rng, record):
 
 
 def other_row(rng, record):
-    """Whole rows more or less, without their targets."""
+    """Adds or removes whole rows, without their targets."""
     if rng.random() < 0.5:
         record.row_ends += [len(record.targets)] * rng.choice([1, 2, len(record.name_ends) + 1])
     else:
@@ -139,7 +139,7 @@ def other_row(rng, record):
 
 
 def other_states(rng, record):
-    """States that nothing leads to, or none at all."""
+    """Adds states that no transition leads to, or removes all states."""
     for name in rng.choice([[b""], [b"new"], [b"new", b"newer"]]):
         record.names += name
         record.name_ends.append(len(record.names))
@@ -157,7 +157,7 @@ def other_pointer(rng, record):
 
 
 def other_layout(rng, record):
-    """The same definition, laid out as no encoder does it."""
+    """Lays out the same definition as no encoder would."""
     layout = rng.randrange(4)
     if layout < 2:
         record.gaps[rng.choice(VECTORS)] = rng.randbytes(rng.choice([1, 4, 36]))
@@ -191,7 +191,7 @@ FIELDS = [
 
 
 def forge(rng, payload):
-    """Damage somewhere, with the checksum's place kept; or in a field, with all lengths anew."""
+    """Damages a payload: anywhere before the checksum, or in a field with all lengths corrected."""
     parts = unwrap(payload)
     if parts is None or rng.random() < 0.5:
         return damaged(rng, payload[:-FOOTER]) + payload[-FOOTER:]
@@ -204,7 +204,7 @@ def forge(rng, payload):
 
 
 def systematic(payload):
-    """Every truncation, and every byte set to each of a few values."""
+    """Yields every truncation, and the payload with each byte set to each of a few values."""
     value, footer = payload[:-FOOTER], payload[-FOOTER:]
     for end in range(len(value)):
         yield value[:end] + footer
@@ -214,7 +214,7 @@ def systematic(payload):
 
 
 def cuts(data):
-    """Every truncation, and every place with a byte less or more."""
+    """Yields every truncation, and the bytes with one byte less or more at each place."""
     for at in range(len(data)):
         yield data[:at]
         yield data[:at] + data[at + 1 :]
@@ -222,7 +222,7 @@ def cuts(data):
 
 
 def refitted(payload):
-    """The cuts of the string, and those of the archive's body, with the lengths around them anew."""
+    """Yields the cuts of the string and of the archive's body, with the lengths around them corrected."""
     around, string = unwrap(payload)
     yield from (wrap(around, cut) for cut in cuts(string))
     if not string.startswith(b"{"):
@@ -233,7 +233,7 @@ def refitted(payload):
 
 
 def misfits(payload):
-    """Fields that are well-formed and wrong, and the definition in every layout but the one."""
+    """Yields well-formed but wrong fields, and the definition in every layout except the canonical one."""
     around, string = unwrap(payload)
     changes = [("flags", FIRST), ("flags", EARLIER), ("state", b"\x80\0"), ("state", varint(10_000))]
     changes += [("header", None), ("name_ends", []), ("row_ends", [0] * 1000)]
@@ -248,7 +248,7 @@ def misfits(payload):
 
 
 def expanding(payload):
-    """An archive of some tens of kilobytes that stands for a document of more than 64 MiB."""
+    """Returns an archive of some tens of kilobytes whose document has more than 64 MiB."""
     around, string = unwrap(payload)
     record = Record(string)
     record.rename(0, b"n" * 40_000)

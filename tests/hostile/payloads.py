@@ -1,15 +1,12 @@
-"""Payloads of DUMP, taken apart into the fields of docs/format.md and put together again."""
+"""Takes payloads of DUMP apart into the fields of docs/format.md, and puts them together again."""
 
 import struct
 
 from server_files import MODULE_ID, length, length_at, varint, varint_at
 
-# The version of the file format and a checksum, both behind the value.
-FOOTER = 10
-
 
 def unwrap(payload):
-    """What is around the string, in front and behind, and the string; None if it is compressed."""
+    """Returns the bytes before the string, the bytes after it, and the string; None if it is compressed."""
     start = MODULE_ID + 2
     if payload[start] >> 6 == 3:
         return None
@@ -18,20 +15,20 @@ def unwrap(payload):
 
 
 def wrap(around, string):
-    """The payload of a string, under the length that it has now."""
+    """Returns the payload of a string, with the string's current length."""
     return around[0] + length(len(string)) + string + around[1]
 
 
 VECTORS = ("names", "name_ends", "row_ends", "targets")
-# Each has a pointer and a count there, and behind them is the initial state.
+# Each vector has a pointer and a count there. The initial state follows.
 ROOT_BYTES = 36
 HEADER = 8
 FORM, FIRST, EARLIER, REASON = 0b011, 1, 2, 0b100
 
 
 class Record:
-    """The fields of a record of docs/format.md. `write` makes lengths, counts and pointers fit what
-    is there, but for those that are to be wrong."""
+    """The fields of a record of docs/format.md. `write` corrects all lengths, counts and pointers, except
+    those that are meant to be wrong."""
 
     def __init__(self, record):
         self.flags, self.reason, self.number = record[0], b"", b"a number"
@@ -40,7 +37,7 @@ class Record:
         if self.flags & REASON:
             size, at = varint_at(record, at)
             self.reason, at = record[at : at + size], at + size
-        # Without a header there is no archive.
+        # A record without an archive has no header.
         self.header = record[at : at + HEADER]
         self._read_body(record[at + HEADER + 4 :])
         self.order, self.gaps, self.shared, self.raw_body = VECTORS, {}, {}, None
@@ -80,7 +77,7 @@ class Record:
         return out + struct.pack("<I", self.initial)
 
     def rename(self, state, name):
-        """Another name for a state, in the room that it needs."""
+        """Gives a state another name, and moves the name ends after it."""
         start, end = ([0] + self.name_ends)[state : state + 2]
         self.names = self.names[:start] + name + self.names[end:]
         grown = len(name) - (end - start)
@@ -91,7 +88,7 @@ class Record:
         return self.names[start:end]
 
     def lengthen(self, row, by):
-        """Moves the ends from a row on, for targets that were put there or taken away."""
+        """Moves the row ends from a row on, after targets were inserted or removed."""
         self.row_ends = [at + by if i >= row else at for i, at in enumerate(self.row_ends)]
 
 

@@ -1,10 +1,9 @@
-"""Payloads that a client forged: the server lives, memory stays bounded, what is taken in is sound.
+"""Forged payloads: the server lives, memory stays bounded, and accepted machines are sound.
 
-HOSTILE_COUNT payloads at random, and every simple damage besides (make test-hostile COUNT=…); the
-checksum check is off, so that the loader itself must say no. Half of the damage is done to the bytes
-as they are, and ends at a length as a rule; half to a field of the record, with all lengths written
-anew, so that the rules behind them are reached. The seed is printed by a failure, and the payload
-with it.
+Tries HOSTILE_COUNT random payloads, and every simple damage (make test-hostile COUNT=…). The checksum
+check is off, so that the loader itself must refuse them. Half of the damage is to raw bytes, where a
+length check usually finds it. The other half is to a field of the record, with all lengths corrected,
+so that it reaches the later checks. A failure prints the seed and the payload.
 """
 
 import collections
@@ -20,29 +19,30 @@ import redis
 from damage import expanding, forge, misfits, refitted, systematic
 from documents import ORDER, document
 from harness import ROOT, SLOWDOWN, digest, rewrite_aof, value_digests
-from payloads import FOOTER, Record, unwrap, wrap
-from server_files import MODULE_ID, length
+from payloads import Record, unwrap, wrap
+from server_files import FOOTER, MODULE_ID, length
+from traffic import store
 
 COUNT = int(os.environ.get("HOSTILE_COUNT", "4000"))
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))
 BATCH = 200
-# What a run may take more than the server had before it. A batch is some megabytes, on its way and as
-# machines; AddressSanitizer keeps what was freed for a while, and much around what was not.
+# The memory by which the server may grow in a run. A batch takes a few megabytes, in the buffers and as
+# machines. AddressSanitizer keeps freed memory for a while, and adds much around each allocation.
 BOUND = int((32 << 20) * SLOWDOWN)
 
 CONFIG = [
     "rdbcompression no",
-    # A payload may turn into a value of the server's own; those are not on trial.
+    # A payload may turn into a value of one of the server's types, which are not under test.
     "sanitize-dump-payload yes",
     "appendonly yes",
     "appendfsync no",
     "aof-use-rdb-preamble no",
     "auto-aof-rewrite-percentage 0",
-    # The end of a rewrite is noticed by the cron.
+    # The server's cron notices the end of a rewrite.
     "hz 100",
 ]
 
-# Rows of more than 16 targets are searched by hash; more than 64 states are another size of tables.
+# Rows of more than 16 targets are searched by hash. More than 64 states need larger tables.
 LONG = [f"t{i}" for i in range(17)]
 MACHINES = {
     "blank": '{"initial":"","map":{}}',
@@ -57,7 +57,7 @@ MACHINES = {
 }
 SMALL = ("blank", "order", "foreign", "names", "reason", "long")
 
-# The module's reasons to refuse, by what it logs, in the order of docs/format.md.
+# The module's reasons to refuse, as it logs them, in the order of docs/format.md.
 REFUSALS = {
     "encoding": "is newer than this module",
     "JSON": "not JSON at byte",
@@ -94,19 +94,20 @@ def server(servers):
 
 
 def dump(server, name):
-    server.run("SM.SET", "seed", MACHINES[name])
+    with server.client() as client:
+        store(client, "seed", MACHINES[name])
     return server.run("DUMP", "seed")
 
 
 def legacy():
-    """Payloads of the old module: one that it wrote, and JSON that is not compressed."""
+    """Returns payloads of the old module: one that it wrote, and uncompressed JSON."""
     written = (ROOT / "tests/data/legacy/encver1.dump").read_bytes()
     around = written[: MODULE_ID + 2], b"\0" + written[-FOOTER:]
     return [written, wrap(around, document({"a": ["b"]}, "a", "b", "why"))]
 
 
 def seeds(server):
-    """A payload of every kind of machine, in the encoding of today, and those of the old module."""
+    """Returns a payload of every kind of machine in the current encoding, and those of the old module."""
     out = legacy() + [dump(server, name) for name in MACHINES]
     server.run("CONFIG", "SET", "rdbcompression", "yes")
     return [*out, dump(server, "big")]
@@ -116,7 +117,7 @@ def seeds(server):
 
 
 def use(client, key):
-    """Every command and callback on a machine that was taken in; what it says must hold together."""
+    """Runs every command and callback on an accepted machine. The replies must be consistent."""
     stored = json.loads(client.execute_command("SM.GET", key))
     states = client.execute_command("SM.STATE", key, "LIST")
     assert [s.encode() for s in stored["map"]] == states
@@ -134,7 +135,7 @@ def use(client, key):
 
 
 def use_copies(client, key, stored):
-    """One that was dumped and restored, one that moves, and one of the same document."""
+    """Uses copies of a machine: one dumped and restored, one that moves, one from the same document."""
     dump = client.execute_command("DUMP", key)
     client.execute_command("RESTORE", "again", 0, dump, "REPLACE")
     assert client.execute_command("SM.GET", "again") == client.execute_command("SM.GET", key)
@@ -147,14 +148,14 @@ def use_copies(client, key, stored):
     assert client.execute_command("SM.RESET", "copy") == b"OK"
     for target in allowed[:1]:
         assert client.execute_command("SM.MUTATE", "copy", target) == b"OK"
-    client.execute_command("SM.SET", "fresh", json.dumps(stored, ensure_ascii=False))
+    store(client, "fresh", json.dumps(stored, ensure_ascii=False))
     # An empty `current` in a document means the initial state.
     stored["current"] = stored["current"] or stored["initial"]
     assert json.loads(client.execute_command("SM.GET", "fresh")) == stored
 
 
 def restore(client, batch):
-    """Restores a batch; returns what was accepted, by key."""
+    """Restores a batch. Returns the accepted payloads by key."""
     with client.pipeline(transaction=False) as pipe:
         for i, payload in enumerate(batch):
             pipe.execute_command("RESTORE", f"p:{i}", 0, payload)
@@ -168,8 +169,8 @@ def restore(client, batch):
     return accepted
 
 
-def digests_or_none(server, keys):
-    """Of a server that may be dead."""
+def digests_if_alive(server, keys):
+    """Returns the digests of a server, or none of them if it is dead."""
     try:
         return value_digests(server, keys)
     except redis.exceptions.ConnectionError:
@@ -177,7 +178,7 @@ def digests_or_none(server, keys):
 
 
 def reload(server, accepted):
-    """All that was accepted comes back from an RDB file, and from an AOF of commands."""
+    """Checks that all accepted machines come back from an RDB file and from an AOF of commands."""
     keys = [*accepted, "again", "copy", "fresh"]
     before, each = digest(server), value_digests(server, keys)
     try:
@@ -187,13 +188,13 @@ def reload(server, accepted):
         server.run("DEBUG", "LOADAOF")
         assert digest(server) == before, "after DEBUG LOADAOF"
     except Exception as error:
-        now = digests_or_none(server, keys)
+        now = digests_if_alive(server, keys)
         changed = [accepted[key].hex() for key in accepted if each[key] != now.get(key)]
         raise AssertionError(f"seed {SEED}, payloads {changed}") from error
 
 
 def try_all(server, payloads):
-    """Restores them in batches; returns how many were accepted."""
+    """Restores payloads in batches. Returns how many were accepted."""
     count = 0
     with server.client() as client:
         for start in range(0, len(payloads), BATCH):
@@ -215,13 +216,13 @@ def try_all(server, payloads):
 
 
 class Peak:
-    """The most memory that the process of a server had from here on. The kernel sees what is taken
-    and given back within one command; the server looks at its own memory after commands."""
+    """Measures the peak memory of a server's process from now on. The kernel also counts memory that is
+    taken and freed within one command; the server measures only after commands."""
 
     def __init__(self, server):
         self.folder = Path(f"/proc/{server.process.pid}")
         try:
-            # Forgets the peak so far. Where that is not allowed, growth over it is what counts.
+            # Resets the peak. If that is not allowed, only growth beyond the old peak is seen.
             (self.folder / "clear_refs").write_text("5")
         except OSError:
             pass
@@ -229,7 +230,7 @@ class Peak:
 
     def now(self):
         if not self.folder.exists():
-            return 0  # no Linux
+            return 0  # not Linux
         return int(re.search(r"VmHWM:\s*(\d+) kB", (self.folder / "status").read_text())[1]) << 10
 
     def grown(self):
@@ -241,7 +242,7 @@ def kind_of(reason):
 
 
 def refusals(server):
-    """How often the module itself said no, by reason."""
+    """Returns how often the module refused a payload, by reason."""
     return collections.Counter(kind_of(why.decode(errors="replace")) for why in REFUSED.findall(server.log()))
 
 
@@ -254,7 +255,7 @@ def summary(count, accepted, refused, peak):
 
 
 def judge(server, count, accepted, peak, figure, kinds):
-    """`kinds`: the refusals without which a run of the usual length has missed its aim."""
+    """Checks a run. `kinds` are the reasons to refuse that a run of the usual length must reach."""
     refused = refusals(server)
     assert peak.grown() < BOUND, "nothing in some kilobytes makes the server take what isn't there"
     missed = [kind for kind in kinds if not refused[kind]]
@@ -273,15 +274,15 @@ def test_untouched_payloads_are_accepted(server):
 
 
 def test_memory_that_a_restore_takes_and_frees_is_seen(server):
-    """The measure itself: a compressed string for which the server, not the module, takes too much."""
+    """Tests the measurement with a compressed string that makes the server, not the module, take memory."""
     peak, repeats = Peak(server), 2 * BOUND // 264
-    # LZF: one blank, and again and again the 264 bytes from it on.
+    # LZF: one blank, then many times the 264 bytes from it on.
     blanks = b"\0 " + b"\xe0\xff\0" * repeats
     string = b"\xc3" + length(len(blanks)) + length(1 + 264 * repeats) + blanks
     head, tail = unwrap(legacy()[1])[0]
     with pytest.raises(redis.exceptions.ResponseError, match="Bad data format"):
         server.run("RESTORE", "blanks", 0, head + string + tail)
-    # Zero where no memory is measured.
+    # Zero if memory can't be measured.
     if peak.start:
         assert peak.grown() > BOUND
 
@@ -291,7 +292,7 @@ def test_every_truncation_and_byte(server, figure):
     payloads = [forged for payload in old + own for forged in systematic(payload)]
     payloads += [forged for payload in old[1:] + own for forged in refitted(payload)]
     random.Random(SEED).shuffle(payloads)
-    # The few that must not be left out by chance come first.
+    # The few payloads that every run must try come first.
     payloads = [expanding(own[1]), *(forged for payload in own for forged in misfits(payload)), *payloads]
     peak = Peak(server)
     accepted = try_all(server, payloads[:COUNT])
@@ -305,5 +306,5 @@ def test_random_damage(server, figure):
     for start in range(0, COUNT, 10 * BATCH):
         payloads = [forge(rng, rng.choice(originals)) for _ in range(min(10 * BATCH, COUNT - start))]
         accepted += try_all(server, payloads)
-    # A document that is too long takes intent.
+    # Random damage never makes a document too long.
     judge(server, COUNT, accepted, peak, figure, REFUSALS.keys() - {"document"})

@@ -1,13 +1,13 @@
-"""Documents that many tests use, and what SM.GET must write for them."""
+"""Documents that many tests use, and the replies of SM.GET to them."""
 
 import json
 
-# The example of the design: every reply below is written out by hand from it.
+# The example of the design. The tests write the replies for it by hand.
 ORDER = b'{"initial":"bar","map":{"bar":["blee","boo"],"boo":["blee"]}}'
 
 
 def document(mapping, initial, current=None, reason=None):
-    """A document as SM.GET writes it: compact, in its order of fields."""
+    """Returns a document as SM.GET writes it: compact, with the fields in its order."""
     out = {"current": initial if current is None else current, "map": mapping, "initial": initial}
     if reason is not None:
         out["reason"] = reason
@@ -15,5 +15,5 @@ def document(mapping, initial, current=None, reason=None):
 
 
 def order(current="bar", reason=None):
-    """ORDER as SM.GET writes it, in one of its states."""
+    """Returns ORDER in one of its states, as SM.GET writes it."""
     return document({"bar": ["blee", "boo"], "boo": ["blee"]}, "bar", current, reason)

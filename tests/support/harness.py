@@ -1,14 +1,15 @@
-"""Real servers for the tests: each on a port and in a folder of its own, gone when the test ends.
+"""Real servers for the tests. Each has its own port and folder, and is removed when the test ends.
 
 SERVER   the server to test: a name on the path, or a path (default redis-server);
-         scripts/servers.sh makes one script for every release that is tested
+         scripts/servers.sh fetches the other tested releases
 MODULE   the module to load (default target/release/libredis_state.so)
 FAULT_MODULE    the same, built with fault injection
 SECOND_MODULE   a module that calls this one (default target/debug/examples/libsecond_module.so)
-SLOWDOWN        by how much every wait is stretched (a server under a memory checker: 4)
+SLOWDOWN        the factor by which every timeout is multiplied (4 under a memory checker)
 """
 
 import ctypes
+import functools
 import itertools
 import os
 import random
@@ -31,10 +32,10 @@ MODULE = Path(os.environ.get("MODULE", ROOT / "target/release/libredis_state.so"
 FAULT_MODULE = Path(os.environ.get("FAULT_MODULE", ROOT / "target/fault/release/libredis_state.so")).resolve()
 SECOND_MODULE = Path(os.environ.get("SECOND_MODULE", ROOT / "target/debug/examples/libsecond_module.so")).resolve()
 SLOWDOWN = float(os.environ.get("SLOWDOWN", "1"))
-# Under a memory checker a server must end by itself: the checker writes its report then.
+# Under a memory checker a server must exit by itself, because the checker writes its report then.
 GRACEFUL_STOP = SLOWDOWN > 1
 
-# What a server writes when it dies of itself; 'panicked at' is Rust's own line on standard error.
+# The texts that a crashing server writes. 'panicked at' is Rust's own line on standard error.
 CRASH = re.compile(
     rb"crashed by signal|BUG REPORT START|ASSERTION FAILED|Guru Meditation|panicked at"
     rb"|AddressSanitizer|memory allocation of"
@@ -42,11 +43,11 @@ CRASH = re.compile(
 
 
 class ServerCrashed(AssertionError):
-    """A server ended, or wrote a crash report, where the test wanted it alive."""
+    """A server ended or wrote a crash report although the test expects it to run."""
 
 
 def wait_until(condition, what, timeout=20.0, pause=0.01):
-    """Calls `condition` until it returns something true, and returns that."""
+    """Calls `condition` until it returns a true value, and returns that value."""
     end = time.monotonic() + timeout * SLOWDOWN
     while True:
         value = condition()
@@ -57,14 +58,14 @@ def wait_until(condition, what, timeout=20.0, pause=0.01):
         time.sleep(pause)
 
 
-# Below what the system gives to clients; the cluster bus is 10000 above.
+# Below the system's ephemeral ports. The port of the cluster bus is 10000 higher.
 PORTS = range(10000, 20000)
 _ports = itertools.cycle(random.sample(PORTS, len(PORTS)))
 
 
 def take_port():
-    """A port that nobody listens on, whose cluster bus port is free as well, and a lock on it: an
-    abstract Unix socket, which keeps other processes that run tests away until it is closed."""
+    """Returns a port that is free, as is its cluster bus port, and a lock on it: an abstract Unix socket.
+    Until it is closed, no other process that runs tests takes the port."""
     for port in _ports:
         lock = socket.socket(socket.AF_UNIX)
         try:
@@ -86,8 +87,8 @@ def _can_bind(port):
 
 
 def _in_the_child():
-    """A write over a file size limit is an error, as on a full disk, and not a signal that kills;
-    and a killed test run leaves no server behind (Linux only; elsewhere the fixtures see to it)."""
+    """Makes a write over the file size limit an error, as on a full disk, instead of a fatal signal. On
+    Linux, also makes the server die with the test run, even if the run is killed."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         PR_SET_PDEATHSIG = 1
@@ -96,11 +97,18 @@ def _in_the_child():
         pass
 
 
+@functools.cache
 def server_version():
-    """('redis' or 'valkey', (major, minor, patch)) of the server under test."""
+    """Returns ('redis' or 'valkey', (major, minor, patch)) of the server under test."""
     text = subprocess.run([SERVER, "--version"], capture_output=True, text=True, check=True).stdout
     name = "valkey" if text.lower().startswith("valkey") else "redis"
     return name, tuple(int(n) for n in re.search(r"v=(\d+)\.(\d+)\.(\d+)", text).groups())
+
+
+def hides_user_data():
+    """Returns whether the server has the config `hide-user-data-from-log`."""
+    name, version = server_version()
+    return name == "valkey" or version >= (7, 4)
 
 
 # ---- one server -------------------------------------------------------------------------------
@@ -109,9 +117,9 @@ def server_version():
 class Server:
     """One server process with its folder, its log and its configuration file.
 
-    `config` is a list of lines for the configuration file, or a dict of them. The module is loaded
-    from there too, so that CONFIG REWRITE and a restart see what a user's server would see.
-    `environment` is a dict of what the process has in its environment besides.
+    `config` is a list of lines for the configuration file, or a dict of them. The file also loads the
+    module, so that CONFIG REWRITE and a restart work as on a user's server. `environment` is a dict of
+    additional environment variables.
     """
 
     def __init__(self, config=(), module=MODULE, module_args="", allow_panics=False, environment=()):
@@ -135,6 +143,9 @@ class Server:
             "repl-diskless-sync-delay 0",
             "propagation-error-behavior panic",
         ]
+        if hides_user_data():
+            # Valkey's default is yes, but most tests that read a log look for a key or a name.
+            text.append("hide-user-data-from-log no")
         if module is not None:
             text.append(f"loadmodule {module} {module_args}".rstrip())
         self.config_file.write_text("\n".join(text + lines) + "\n")
@@ -188,20 +199,20 @@ class Server:
             return False
 
     def fails_to_start(self):
-        """Starts it, waits for it to give up, and returns its log."""
+        """Starts the server, waits until it exits, and returns its log."""
         self.start(wait=False)
         self.expected_to_end = True
         wait_until(lambda: self.process.poll() is not None, "the server to refuse to start")
         return self.log()
 
     def kill(self):
-        """kill -9, as the out-of-memory killer does it."""
+        """Kills the server with SIGKILL, as the out-of-memory killer does."""
         self.expected_to_end = True
         self._signal_group(signal.SIGKILL)
         self.process.wait()
 
     def shutdown(self, save=None):
-        """SHUTDOWN, with SAVE or NOSAVE if said."""
+        """Sends SHUTDOWN, with `save` (SAVE or NOSAVE) if given, and waits for the exit."""
         self.expected_to_end = True
         with self.client() as client:
             try:
@@ -215,7 +226,7 @@ class Server:
         return self.start()
 
     def limit_file_size(self, size):
-        """A write beyond `size` fails, as on a full disk, in children as well; None: no limit."""
+        """Makes writes beyond `size` fail, as on a full disk, in child processes too. None: no limit."""
         soft = resource.RLIM_INFINITY if size is None else size
         resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
 
@@ -223,7 +234,7 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def check(self):
-        """Raises ServerCrashed if the server is dead, or wrote what dying servers write."""
+        """Raises ServerCrashed if the server has ended unexpectedly or wrote a crash report."""
         log = self.log()
         found = CRASH.search(log)
         if found and not (self.allow_panics and found.group() == b"panicked at"):
@@ -232,7 +243,7 @@ class Server:
             raise ServerCrashed(f"exit code {self.process.returncode}:\n{self._log_tail()}")
 
     def close(self, check=True):
-        """Ends the server and removes its folder; says if it had crashed."""
+        """Ends the server and removes its folder. Raises ServerCrashed if it had crashed."""
         try:
             if check:
                 self.check()
@@ -266,7 +277,7 @@ class Server:
     # -- talking to it ---------------------------------------------------------------------
 
     def client(self, protocol=2, **more):
-        # One attempt: a retried write would hide a lost reply.
+        # No retries: a retried write would hide a lost reply.
         more.setdefault("socket_timeout", 60 * SLOWDOWN)
         return redis.Redis(
             port=self.port,
@@ -288,25 +299,36 @@ class Server:
             return client.execute_command(*command)
 
     def raw(self, *command):
-        """The reply as RESP2 gave it, without redis-py's own view of it."""
+        """Returns the RESP2 reply without redis-py's conversions."""
         with self.client() as client:
             client.response_callbacks.clear()
             return client.execute_command(*command)
 
     def node_id(self):
-        """What this node is called in its cluster."""
+        """Returns the id of this node in its cluster."""
         return self.run("CLUSTER", "MYID")
 
     def config(self, name):
-        """The value of one config, as text."""
+        """Returns the value of one config as text."""
         return self.raw("CONFIG", "GET", name)[1].decode()
+
+
+def as_edge(client, *command):
+    """Runs a command in edge mode. It takes machines whose current state nothing else in them names:
+    documented mode refuses to store such, and has to live with those that are there."""
+    (mode,) = client.config_get("redisstate.compat").values()
+    client.config_set("redisstate.compat", "edge")
+    try:
+        return client.execute_command(*command)
+    finally:
+        client.config_set("redisstate.compat", mode)
 
 
 # ---- exact bytes ------------------------------------------------------------------------------
 
 
 def encode(*args):
-    """A command as RESP; strings are sent as UTF-8."""
+    """Encodes a command in RESP. Strings are sent as UTF-8."""
     out = [b"*%d\r\n" % len(args)]
     for arg in args:
         data = arg if isinstance(arg, bytes) else str(arg).encode()
@@ -315,7 +337,7 @@ def encode(*args):
 
 
 class Wire:
-    """A connection that shows the bytes of a reply as they came."""
+    """A connection that returns the raw bytes of each reply."""
 
     AGGREGATES = {b"*": 1, b"~": 1, b">": 1, b"%": 2, b"|": 2}
 
@@ -357,13 +379,13 @@ class Wire:
 
 
 def bulk(data):
-    """The reply that is one bulk string."""
+    """Returns the bytes of a reply that is one bulk string."""
     data = data if isinstance(data, bytes) else data.encode()
     return b"$%d\r\n%s\r\n" % (len(data), data)
 
 
 def array(*items):
-    """The reply that is an array of bulk strings."""
+    """Returns the bytes of a reply that is an array of bulk strings."""
     return b"*%d\r\n" % len(items) + b"".join(bulk(item) for item in items)
 
 
@@ -376,7 +398,7 @@ NIL3 = b"_\r\n"
 
 
 class Pool:
-    """The servers of one test (or of one module of tests), ended together."""
+    """The servers of one test, or of one file of tests. They end together."""
 
     def __init__(self):
         self.servers = []
@@ -385,7 +407,7 @@ class Pool:
         return self.prepare(*args, **kwargs).start()
 
     def prepare(self, *args, **kwargs):
-        """A server with its folder and configuration, not yet started."""
+        """Makes a server with its folder and configuration, without starting it."""
         server = Server(*args, **kwargs)
         self.servers.append(server)
         return server
@@ -412,7 +434,7 @@ class Pool:
     # -- cluster ---------------------------------------------------------------------------
 
     def cluster(self, nodes=3, config=(), **kwargs):
-        """A cluster of primaries that share the 16,384 slots, once each of them knows it."""
+        """Starts a cluster of primaries that share the 16,384 slots, and waits until all nodes agree."""
         lines = ["cluster-enabled yes", "cluster-node-timeout 20000", *config]
         servers = [self.start(lines, **kwargs) for _ in range(nodes)]
         step = 16384 // nodes
@@ -457,14 +479,14 @@ def wait_in_sync(primary, replica, timeout=60):
 
 
 def start_saving(server):
-    """BGSAVE, once the child is gone that fed a replica: the primary notices its end only after
-    the replica has said that it is in sync, and refuses until then."""
+    """Sends BGSAVE when no other child process runs. A primary refuses BGSAVE until it has noticed the
+    exit of the child that fed a replica, and that is only after the replica reports to be in sync."""
     wait_for_save(server)
     server.run("BGSAVE")
 
 
 def wait_for_save(server):
-    """Waits until no child saves or feeds a replica; returns how the last save to disk ended."""
+    """Waits until no child saves or feeds a replica. Returns the status of the last save to disk."""
     ended = lambda: (i := server.info("persistence"))["rdb_bgsave_in_progress"] == 0 and i
     return wait_until(ended, "the background save to end", 60)["rdb_last_bgsave_status"]
 
@@ -475,8 +497,8 @@ def background_save(server):
 
 
 def rewrite_aof(server):
-    """BGREWRITEAOF, once no other rewrite is under way; returns how it ended. The server puts it off
-    while a child feeds a replica."""
+    """Sends BGREWRITEAOF when no other rewrite runs, waits for it and returns its status. The server
+    delays it while a child feeds a replica."""
     wait_for_rewrite(server)
     server.run("BGREWRITEAOF")
     return wait_for_rewrite(server)
@@ -494,7 +516,7 @@ def wait_for_rewrite(server):
 
 
 def digest(server):
-    """DEBUG DIGEST: one hash over every key, value and expiry of the server."""
+    """Returns DEBUG DIGEST, one hash over every key, value and expiry of the server."""
     return server.run("DEBUG", "DIGEST")
 
 

@@ -1,4 +1,4 @@
-"""Node programs for the tests, with the packages of tests/clients/package.json out of a cache."""
+"""Runs Node programs for the tests, with the packages of tests/clients/package.json from a cache."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ PACKAGES = ROOT / "tests/clients/package.json"
 
 
 def packages():
-    """A folder with node_modules; skips the test with the reason where it can't be had."""
+    """Returns a folder with node_modules. If there is none, skips the test and says why."""
     for program in ("node", "npm"):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed")
@@ -28,7 +28,7 @@ def packages():
 
 
 def _install(folder):
-    """Under another name first, so that an interrupted installation is not taken for a whole one."""
+    """Installs under a temporary name first, so that no run uses an incomplete installation."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".npm-") as building:
         shutil.copy(PACKAGES, building)
         command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
@@ -42,12 +42,12 @@ def _install(folder):
         try:
             os.rename(building, folder)
         except OSError:
-            return  # another run was faster
+            return  # another run has installed them meanwhile
         os.mkdir(building)
 
 
 def node(script, *arguments):
-    """The output of a module, run where the packages are."""
+    """Runs a Node module in the folder of the packages and returns its output."""
     done = subprocess.run(
         ["node", "--input-type=module", "-", *map(str, arguments)],
         cwd=packages(),

@@ -1,15 +1,15 @@
-"""A TCP proxy in front of a server that cuts connections after so many bytes from the server."""
+"""A TCP proxy in front of a server. It cuts connections after a given number of bytes from the server."""
 
 import socket
 import threading
 
 
 class CuttingProxy:
-    """The first connection that brings `cuts[0]` bytes from the server is cut there, with all others
-    that are open; then the same with `cuts[1]`, and so on; when all cuts are made, nothing is cut.
+    """Cuts all open connections when one of them has brought `cuts[0]` bytes from the server, then again
+    at `cuts[1]`, and so on. After the last cut, all bytes pass.
 
-    Cuts are not tied to connections, since some servers take a second one for the file of a full
-    sync. `counts` has the bytes that each connection brought.
+    Cuts are not tied to connections, because some servers use a second connection for the file of a
+    full sync. `counts` has the number of bytes that each connection brought.
     """
 
     def __init__(self, port, cuts=()):
@@ -54,16 +54,16 @@ class CuttingProxy:
         self._end(near, far)
 
     def _pass_on(self, near, data, number):
-        """Sends what may pass; false if that was the cut."""
+        """Sends the bytes before the next cut. Returns False if the cut was made."""
         with self.lock:
             left = self.cuts[0] - self.counts[number] if self.cuts else len(data) + 1
-            # Counted first: the receiver may have read it all before the next line.
+            # Counted before sending: the test may look at the count as soon as the bytes arrive.
             self.counts[number] += len(data[: max(left, 0)])
             near.sendall(data[: max(left, 0)])
             if left > len(data):
                 return True
             self.cuts.pop(0)
-            # Taken first: as soon as one is cut, the next connection may be there.
+            # The list is replaced first: a new connection may come as soon as one is cut.
             cut, self.sockets = self.sockets, []
             self._end(*cut)
             return False

@@ -1,12 +1,16 @@
-"""Files as the server wrote them: where the values of an RDB file are, what an AOF is made of."""
+"""Reads files that the server wrote: finds values in RDB files and commands in AOFs."""
+
+from harness import ROOT
 
 RDB_CONFIG = ["rdbcompression no", "rdbchecksum no"]
 EXPIRY_MS = 0xFC
 MODULE_ID = 9
+# The length of the end of a DUMP payload: the version of the file format and a checksum.
+FOOTER = 10
 
 
 def length_at(data, at):
-    """A length of the RDB format at `at`: the number, and where it ends."""
+    """Reads a length of the RDB format at `at`. Returns the number and the offset after it."""
     kind, low = data[at] >> 6, data[at] & 0x3F
     if kind == 0:
         return low, at + 1
@@ -17,7 +21,7 @@ def length_at(data, at):
 
 
 def length(number):
-    """The same, written in the fewest bytes."""
+    """Writes a length of the RDB format in the fewest bytes."""
     if number < 1 << 6:
         return bytes([number])
     if number < 1 << 14:
@@ -26,7 +30,7 @@ def length(number):
 
 
 def varint_at(data, at):
-    """A varint of docs/format.md at `at`: the number, and where it ends."""
+    """Reads a varint of docs/format.md at `at`. Returns the number and the offset after it."""
     number = shift = 0
     while True:
         number |= (data[at] & 0x7F) << shift
@@ -44,22 +48,53 @@ def varint(number):
 
 
 def value_span(data, key):
-    """Where the module's part of a machine begins and ends in an uncompressed RDB file."""
+    """Returns where the module's part of a machine begins and ends in an uncompressed RDB file."""
     name = key.encode()
     start = data.index(bytes([len(name)]) + name) + 1 + len(name) + MODULE_ID
-    # One string with its opcode; the opcode that ends the value is the server's.
+    # The part is one string with its opcode. The opcode that ends the value is the server's.
     length, begin = length_at(data, start + 1)
     return start, begin + length
 
 
 def record(data, key):
-    """The record of `docs/format.md` that an uncompressed RDB file holds for a machine."""
+    """Returns the record (docs/format.md) of a machine in an uncompressed RDB file."""
     start, end = value_span(data, key)
     return data[length_at(data, start + 1)[1] : end]
 
 
+def crc64(data):
+    """Returns the checksum of DUMP payloads: CRC-64 of Jones, reflected."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x95AC9329AC4BC9B5 if crc & 1 else 0)
+    return crc
+
+
+def checked(payload):
+    """Returns a DUMP payload with its checksum corrected."""
+    return payload[:-8] + crc64(payload[:-8]).to_bytes(8, "little")
+
+
+def payload_out_of_file(data, key, dump):
+    """Returns the value of a machine in an uncompressed RDB file as a payload for RESTORE, as a tool that
+    takes the file apart would. Type, module and footer come from `dump`, a payload of another machine."""
+    start, end = value_span(data, key)
+    module = dump[: 1 + MODULE_ID]
+    return checked(module + data[start:end] + b"\x00" + dump[-FOOTER:])
+
+
+def legacy_payload(document):
+    """Returns a payload with a document of the old module."""
+    dump = (ROOT / "tests/data/legacy/encver1.dump").read_bytes()
+    opcode = dump[1 + MODULE_ID : 2 + MODULE_ID]
+    value = opcode + length(len(document)) + document + b"\x00"
+    return checked(dump[: 1 + MODULE_ID] + value + dump[-FOOTER:])
+
+
 def with_expiries_past(data, keys):
-    """The file as it will look to a server that opens it when the expiries of `keys` are over."""
+    """Returns the file with the expiries of `keys` set to the past."""
     data = bytearray(data)
     for key in keys:
         # Before a key: the opcode and eight bytes of milliseconds, then the value's type.
@@ -70,7 +105,7 @@ def with_expiries_past(data, keys):
 
 
 def commands(data):
-    """The commands of a plain AOF, each with the offset at which it ends."""
+    """Returns the commands of a plain AOF, each with the offset at which it ends."""
     out, at = [], 0
     while at < len(data):
         count, at = line(data, at)

@@ -1,4 +1,4 @@
-"""A program in a terminal of its own, typed into as a user would."""
+"""Runs a program in its own terminal and types into it as a user would."""
 
 import os
 import pty
@@ -14,11 +14,11 @@ import pytest
 from harness import wait_until
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-CLEAR = "\x15"  # Ctrl-U: away with the line typed so far
+CLEAR = "\x15"  # Ctrl-U deletes the line typed so far
 
 
 class Terminal:
-    """`shown` is what the program has drawn so far, without colours and cursor movements."""
+    """A program in a terminal. `shown` is its output without colours and cursor movements."""
 
     def __init__(self, *command):
         try:
@@ -26,7 +26,8 @@ class Terminal:
         except OSError as error:
             pytest.skip(f"this system has no terminal devices: {error}")
         if self.pid == 0:
-            # Before the program runs: redis-cli asks a terminal that has no size, and waits for ever.
+            # The size must be set before the program runs: redis-cli asks a terminal without a size for
+            # it, and waits for ever.
             ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
             os.environ["TERM"] = "xterm"
             os.execvp(command[0], command)
@@ -37,12 +38,12 @@ class Terminal:
         os.write(self.file, text.encode())
 
     def sees(self, text):
-        """Waits until the last line drawn is this one."""
+        """Waits until the last line of the output is `text`."""
         last_line = lambda: self._read() and re.split("[\r\n]+", self.shown.rstrip("\r\n"))[-1].rstrip()
         wait_until(lambda: last_line() == text, f"{text!r} in the terminal, not {self.shown!r}")
 
     def shows(self, text):
-        """Waits until this has been drawn somewhere."""
+        """Waits until `text` is somewhere in the output."""
         wait_until(lambda: self._read() and text in self.shown, f"{text!r}, not {self.shown!r}")
 
     @property
