@@ -1,11 +1,11 @@
-# Built with the same Debian release as the image that runs it, so that the C library is the same.
+# The build uses the Debian release of the final image, so that the C library is the same.
 FROM rust:slim-bookworm AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends build-essential libclang-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-# What the module is made of and nothing else, so that an edit to a test or a text builds nothing.
-# benches and the second module are there because the manifests name them.
+# Copy only the files that the build needs, so that editing a test or a page rebuilds nothing. benches
+# and the second module are needed because the manifests name them.
 COPY Cargo.toml Cargo.lock commands.json ./
 COPY src src
 COPY benches benches
@@ -22,6 +22,7 @@ USER redis
 WORKDIR /data
 VOLUME /data
 EXPOSE 6379
-# Protected mode would answer nobody outside the container. What can reach port 6379 can do
-# everything, so publish it to trusted networks only, or add --requirepass.
+# In protected mode the server would refuse every client outside of the container. Without it, every
+# client that can reach port 6379 can do everything, so publish the port to trusted networks only, or
+# add --requirepass.
 ENTRYPOINT ["redis-server", "--dir", "/data", "--protected-mode", "no", "--loadmodule", "/usr/local/lib/libredis_state.so"]

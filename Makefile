@@ -1,4 +1,4 @@
-# make run and make test set up what they need; see scripts/setup.sh.
+# make run, make test and others install missing programs first; see scripts/setup.sh.
 SHELL  := /bin/bash
 SERVER ?= redis-server
 PORT   ?= 6379
@@ -23,13 +23,13 @@ help:
 	@echo 'make run           build, then start a server with the module (PORT=6379 DATA=data)'
 	@echo 'make test          every test, on one server'
 	@echo 'make lint          formatting, clippy, ruff, shellcheck, docs, layers'
-	@echo 'make bench         the server benchmarks; bench-smoke: the same, small'
+	@echo 'make bench         the server benchmarks        make bench-smoke  a small version'
 	@echo 'make fuzz          every fuzz target for TIME=60 seconds'
 	@echo 'make test-matrix   the integration tests on every supported server'
 	@echo 'make test-hostile  COUNT=100000 damaged payloads    make test-faults  ROUNDS=300 kills'
 	@echo 'make test-memory   integration tests under AddressSanitizer'
 	@echo 'make miri          core tests under Miri, valgrind and ThreadSanitizer'
-	@echo 'make build         the module alone                  make clean        all of it away'
+	@echo 'make build         the module alone                  make clean        delete what was built'
 	@echo 'SERVER=/path/to/redis-server picks another server for run, test and bench'
 
 setup:
@@ -68,6 +68,7 @@ lint:
 	shellcheck scripts/*.sh fuzz/*.sh .ci/run
 	scripts/layers.py
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items
+	scripts/layers.py
 	@tree=$$(cargo tree -p redis-state-core --prefix none --edges normal,build) \
 	    && ! grep redis <<<"$$tree" | grep -v '^redis-state-core ' \
 	    || { echo 'lint: the core must know nothing of the server'; exit 1; }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with AddressSanitizer and coverage, on the stable toolchain.
 #
-# cargo-fuzz would set the same flags; doing it here leaves no tool to install. RUSTC_BOOTSTRAP=1 lets
-# a stable compiler take -Z flags. The target is named so that build scripts and procedural macros,
-# which are not to be instrumented, are built apart.
+# cargo-fuzz would set the same flags, but would have to be installed. RUSTC_BOOTSTRAP=1 makes a stable
+# compiler accept -Z flags. With an explicit --target, build scripts and procedural macros are built
+# separately and without these flags.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets, one on each core at a time, and fails if one of them crashed.
 #
-#   fuzz/run.sh SECONDS [TARGET...]     each target (all of them by default) for so many seconds
+#   fuzz/run.sh SECONDS [TARGET...]     run each target (by default all) for SECONDS
 #
-# What is found on the way is kept in fuzz/target/corpus (not committed) and used the next time.
+# New inputs are kept in fuzz/target/corpus (not committed) and used by the next run.
 # An input that crashes is written to fuzz/target/crashes.
 set -euo pipefail
 TIMEFORMAT='%U s of CPU'
@@ -16,8 +16,8 @@ targets=("$@")
 bin=$(./build.sh | tail -n 1)
 mkdir -p target/crashes
 
-# A slow input is one over 25 seconds, as a shared machine may stand still for some; memory beyond a
-# gigabyte for inputs of some kilobytes is a bug too. Leaks are looked for at the end of each run.
+# An input counts as slow after 25 seconds, because a shared machine may pause for some. More than a
+# gigabyte of memory for an input of a few kilobytes is a bug too. The leak check runs at the end.
 options=(-max_total_time="$seconds" -timeout=25 -rss_limit_mb=1024 -malloc_limit_mb=256
          -max_len=4096 -print_final_stats=1 -verbosity=1 -artifact_prefix=target/crashes/)
 declare -A dictionary=([document]=json [archive]=archive [arguments]=arguments)
@@ -31,7 +31,7 @@ fuzz() {
         echo "fuzz: $target crashed; the input is in fuzz/target/crashes" >&2
         return 1
     fi
-    # The coverage at the start and at the end, how many inputs were tried, and the CPU time of it.
+    # Print the CPU time, the coverage at the start and at the end, and the number of executions.
     echo "fuzz: $target, $seconds s $(<"$log.time")"
     grep -m1 INITED "$log"
     grep DONE "$log"

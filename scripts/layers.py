@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Imports run one way: a file uses what is in a lower layer, or in its own folder.
+"""Checks that imports run one way: a file may use only lower layers and its own folder.
 
-    scripts/layers.py [ROOT]     part of `make lint`; says file:line for each use that runs upwards
+    scripts/layers.py [ROOT]     part of `make lint`; prints file:line for each use of a higher layer
 
-Unit tests may use anything. What lib.rs re-exports is for other crates, and is the top layer here.
+Unit tests may use anything. The re-exports of lib.rs are for other crates, so lib.rs is the top layer.
 """
 
 import re
 import sys
 from pathlib import Path
 
-# From the bottom up. Those on one line don't know each other.
+# From the bottom up. The names on one line may not use each other.
 LAYERS = {
     "src/core/src": [
         "escape hash probe limits rules",
@@ -33,7 +33,7 @@ LAYERS = {
         "lib",
     ],
 }
-OTHER_CRATES = {"src": ["core", "build.rs"]}  # they lie inside the folder of the adapter
+OTHER_CRATES = {"src": ["core", "build.rs"]}  # these lie inside the adapter's folder
 
 UNSEEN = re.compile(r'//.*|/\*[\s\S]*?\*/|"(?:\\[\s\S]|[^"\\])*"' + r"|'(?:\\.|[^'\\])'")
 UNIT_TESTS = re.compile(r"#\[cfg\(test\)\]\s*mod\s+\w+\s*\{[\s\S]*")
@@ -41,8 +41,8 @@ TOKEN = re.compile(r"\bmod\s+\w+\s*\{|[{}]|\b(?P<path>(?:crate|super)(?:\s*::\s*
 
 
 def uses(text, module):
-    """(offset, what is used as a path from the crate's root) for each `crate::…` and `super::…`."""
-    inside = []  # for each open brace, whether it is that of a module
+    """Yields (offset, path from the crate's root) for each `crate::…` and `super::…`."""
+    inside = []  # for each open brace, whether it opens a module
     for token in TOKEN.finditer(text):
         if token[0] == "}":
             inside.pop()
@@ -55,14 +55,14 @@ def uses(text, module):
             while names and names[0] == "super":
                 base, names = base[:-1], names[1:]
             inside += [False] if token["group"] else []
-            # A group matters where its names are the layers.
+            # A group matters only if its names are layers.
             group = first_names(text[token.end() :]) if token["group"] and not [*base, *names] else [None]
             if names or token["group"]:
                 yield from ((token.start(), [*base, *names, *filter(None, [name])]) for name in group)
 
 
 def first_names(text):
-    """The names that a `{a::b, c, d::{e, f}}` begins with, of which the first brace is behind us."""
+    """Yields the first name of each path in a group such as `a::b, c, d::{e, f}}`, after its opening brace."""
     depth, start = 0, True
     for part in re.finditer(r"[{},]|\w+", text):
         depth += {"{": 1, "}": -1}.get(part[0], 0)
@@ -74,7 +74,7 @@ def first_names(text):
 
 
 def check(root, folder):
-    """What runs upwards in one crate, as lines of text."""
+    """Yields a line of text for each use of a higher layer in one crate."""
     level = {name: at for at, names in enumerate(LAYERS[folder]) for name in names.split()}
     for file in sorted((root / folder).rglob("*.rs")):
         place = file.relative_to(root / folder)

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Whether the build will find a libclang that works; where it won't, prints why and ends with 1.
+# Checks that the build will find a libclang that works. If it won't, prints why and exits with 1.
 #
-# bindgen reads the server's header with libclang. It takes the newest library that goes by one of
-# these names in these folders (the rules of its crate clang-sys, in build/common.rs and dynamic.rs),
-# and fails if that one doesn't load, or doesn't find the headers that belong to the compiler: Debian
-# has these in a package of their own. So the same file is looked for here, and given a header to read.
+# bindgen reads the server's header with libclang. It takes the newest library with one of these names
+# in these folders (the rules of its crate clang-sys, in build/common.rs and dynamic.rs). It fails if
+# that library doesn't load, or doesn't find the compiler's own headers, which Debian has in a separate
+# package. So this script looks for the same library and has it read a header.
 set -euo pipefail
 shopt -s nullglob
 export LC_ALL=C
 IFS= # folders are expanded as patterns, and may have blanks in their names
 
-# Where the folders begin that every system has. The tests put a folder of theirs here.
+# A prefix of the system folders, empty unless the tests set it.
 ROOT=${LIBCLANG_ROOT:-}
 NAMES=('libclang.so' 'libclang-*.so' 'libclang.so.*' 'libclang-*.so.*')
 FOLDERS=('/usr/local/llvm*/lib*' '/usr/local/lib*/*/*' '/usr/local/lib*/*' '/usr/local/lib*'
@@ -45,7 +45,7 @@ version() {
     echo "${number:-0}"
 }
 
-# Another library, of C++, that goes by one of the names.
+# libclang-cpp is another library whose name matches too.
 is_other() { case $1 in *-cpp.*) ;; *) false ;; esac; }
 
 newest() {
@@ -55,7 +55,7 @@ newest() {
         for name in "${NAMES[@]}"; do
             for file in $folder/$name; do
                 is_other "${file##*/}" && continue
-                # A LIBCLANG_PATH that names a file means that one.
+                # If LIBCLANG_PATH names a file, only that file counts.
                 [ -d "${LIBCLANG_PATH:-/}" ] || [ "$file" = "$LIBCLANG_PATH" ] || continue
                 is_library "$file" || continue
                 found=$(version "${file##*/}")
@@ -71,7 +71,7 @@ make_reader() {
 #include <dlfcn.h>
 #include <stdio.h>
 
-/* As libclang's own headers declare it; they needn't be here. */
+/* As in libclang's own headers, which may not be installed. */
 struct file { const char *name, *text; unsigned long length; };
 
 int main(int count, char **words) {
@@ -96,7 +96,7 @@ if ! library=$(newest); then
 fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-make_reader "$folder/reader" || exit 0 # without a C compiler, which is missed by itself
+make_reader "$folder/reader" || exit 0 # without a C compiler; scripts/setup.sh reports that itself
 if ! said=$("$folder/reader" "$library" 2>&1); then
     echo "$library can't read a header: ${said%%$'\n'*}"
     exit 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The integration tests on every supported server: the one that is installed, and those of
-# scripts/servers.sh, without the tests that have nothing to do with the server (tests/pytest.ini).
-# Arguments go to pytest. Ends with a table; fails if one of them failed.
+# Runs the integration tests on every supported server: the installed one and those of
+# scripts/servers.sh. Skips the tests that don't depend on the server (marker `once`, tests/pytest.ini).
+# Arguments go to pytest. Prints a table at the end, and fails if the tests failed on any server.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# The integration tests with the module under AddressSanitizer: wrong reads and writes, use after
-# free, and memory that nothing points to any more when a server ends.
+# Runs the integration tests with the module under AddressSanitizer, which finds invalid reads and
+# writes, use after free, and leaks (looked for when a server ends).
 #
 #   scripts/memory.sh [pytest arguments]
 #
-# The module is compiled with the checks, by the flags of the fuzz targets (fuzz/README.md says how a
-# stable toolchain takes them). The server is the installed one; the sanitizer's allocator, loaded
-# before it, takes the place of its own, so that what the module allocates through the server is
-# watched as well. Not valgrind: that needs no compiling, but thirty times as long, and so would see a
-# part of the tests only.
+# The module is compiled with the flags of the fuzz targets (fuzz/README.md says how a stable toolchain
+# accepts them). The server is the installed one. The sanitizer's allocator is preloaded and replaces
+# the server's, so that the module's allocations through the server are checked too. valgrind would
+# need no special build, but takes thirty times as long, so it could run only a part of the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +18,7 @@ runtime=$folder/checks.so
 server=$(command -v "${SERVER:-redis-server}")
 archive=$(compgen -G "$(rustc --print target-libdir)/librustc-*_rt.asan.a" | head -n 1) || true
 [ -n "$archive" ] || { echo 'this Rust has no AddressSanitizer; those of rustup have, on Linux' >&2; exit 1; }
-# One with an allocator built in would not be seen allocating.
+# The sanitizer can't see the allocations of a server with a built-in allocator.
 nm -D "$server" | grep -E ' U malloc(@|$)' >/dev/null \
     || { echo "$server has its allocator built in; take one that doesn't, as Debian's" >&2; exit 1; }
 
@@ -32,8 +31,9 @@ build() {
     cp --remove-destination "$made" "$folder/$name.so"
 }
 
-# Rust brings the runtime as an archive for executables. As a library it does without the part that
-# starts before everything else, and must not be called libasan: it takes that for another runtime.
+# Rust ships the sanitizer's runtime as an archive for executables. A library must not contain the part
+# that runs before everything else, and must not be named libasan, or the runtime takes itself for a
+# second one.
 make_runtime() {
     cp "$archive" $folder/runtime.a
     ar d $folder/runtime.a asan_preinit.cpp.o
@@ -49,8 +49,8 @@ cargo build --example second_module
 
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
-# Stacks are unwound the slow way, as the server has no frame pointers. A leak must not change the
-# exit code, which some tests look at, and signals are left to the server, which reports them itself.
+# Slow unwinding, because the server has no frame pointers. Leaks must not change the exit code, because
+# some tests check it. The server handles signals, because it reports crashes itself.
 cat >"$reports/redis-server" <<TEXT
 #!/bin/sh
 export ASAN_OPTIONS=log_path=$reports/report:abort_on_error=1:allocator_may_return_null=1:fast_unwind_on_malloc=0:quarantine_size_mb=32:handle_segv=0:handle_abort=0
@@ -60,11 +60,11 @@ TEXT
 chmod +x "$reports/redis-server"
 
 status=0
-# A server is ended gently where waits are stretched: leaks are looked for at its end.
+# SLOWDOWN above 1 also makes the tests stop servers gracefully: the leak check runs when a server exits.
 SERVER=$reports/redis-server SLOWDOWN=4 MODULE=$folder/libredis_state.so FAULT_MODULE=$folder/libredis_state-fault.so \
     .venv/bin/python -m pytest --timeout=2400 tests -m 'not once' "$@" || status=$?
 
-# The server itself is not on trial: what counts is a report with a frame of the module in it.
+# Only reports with a frame of the module count: the server itself is not under test.
 found=$(awk -v RS= '/redis_state/ || /LeakSanitizer has encountered/' "$reports"/report.* 2>/dev/null || true)
 if [ -n "$found" ]; then
     printf 'AddressSanitizer, in the module:\n%s\n' "$found"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The core's tests under memory checkers: the unit tests under Miri where the toolchain has it (else
-# under valgrind), the property tests under valgrind, for which Miri is a hundred times too slow, and
-# the thread tests under ThreadSanitizer. Fewer cases than usual: here it is the memory that is looked
-# at, not the laws.
+# Runs the core's tests under memory checkers: the unit tests under Miri if the toolchain has it (else
+# under valgrind), the property tests under valgrind, because Miri is a hundred times too slow for them,
+# and the thread tests under ThreadSanitizer. The property tests run fewer cases than usual, because
+# these runs check memory and not laws.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PROPTEST_CASES=${PROPTEST_CASES:-16}
@@ -15,8 +15,9 @@ under_miri() {
         cargo $toolchain miri --version >/dev/null 2>&1 || continue
         echo "unit tests under $(cargo $toolchain miri --version)"
         # Tree Borrows, not the older Stacked Borrows: rkyv's relative pointers reach from a vector's
-        # head to its elements, which the older model refuses in any archive.
-        # The skipped test has a name of a megabyte: many minutes here. Valgrind has it below.
+        # head to its elements, which the older model forbids in every archive.
+        # The skipped test has a name of a megabyte, which takes Miri many minutes. It runs under
+        # valgrind below.
         MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-tree-borrows' \
             cargo $toolchain miri test -p redis-state-core --lib -- --skip a_small_archive_of_a_huge_document
         under_valgrind --lib a_small_archive_of_a_huge_document
@@ -34,7 +35,7 @@ under_valgrind() {
         cargo test -p redis-state-core "$@"
 }
 
-# ThreadSanitizer has to see the standard library's own accesses, so that is compiled here too.
+# ThreadSanitizer must see the standard library's accesses, so the standard library is compiled too.
 threads() {
     local toolchain sysroot
     for toolchain in '' +nightly; do
@@ -51,17 +52,17 @@ threads() {
 
 property_tests() {
     echo "property tests under $(valgrind --version)"
-    # Without the thread tests, as valgrind runs one thread at a time.
+    # Without the thread tests, because valgrind runs one thread at a time.
     under_valgrind --test suite -- --skip threads::
 }
 
-# Neither Miri nor valgrind uses more than one core, so they go side by side; the one that isn't shown
-# meanwhile is printed after the other.
+# Miri and valgrind use one core each, so they run side by side. The output of the background job is
+# printed at the end.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 { threads; property_tests; } >"$log" 2>&1 &
 beside=$!
-under_miri & # in the background as well: behind `||` it would go on after an error
+under_miri & # in the background too: before `||` it would continue after an error
 status=0
 wait $! || status=$?
 wait $beside || status=$?

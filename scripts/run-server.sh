@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts a server with the module in the foreground, on the server's own defaults.
+# Starts a server with the module in the foreground, with the server's default configuration.
 #
 #   SERVER=redis-server PORT=6379 DATA=data scripts/run-server.sh MODULE.so
 set -euo pipefail

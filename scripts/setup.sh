@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
-# Sees to what a make target needs: nothing is touched when all of it is there; what is missing is
-# installed with apt where that is allowed, else named with the command that installs it.
+# Provides the programs that a make target needs. Changes nothing if all of them are present. Installs
+# missing ones with apt if it may, and otherwise prints the command that installs them.
 #
 #   scripts/setup.sh run|test|lint|bench|core-memory|matrix|fuzz
 #
-# That a name is there says little: a compiler may not link, a Rust be too old, a virtual environment
-# half made. So each thing is asked to do what it is needed for.
+# The presence of a program proves little: a compiler may be unable to link, Rust may be too old, a
+# virtual environment may be incomplete. So the script tries each program out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 SERVER=${SERVER:-redis-server}
 REDIS_MIN=7.0
-PYTHON_MIN=3.10 # the oldest that tests/requirements.txt runs on
+PYTHON_MIN=3.10 # the oldest version that tests/requirements.txt supports
 RUST_MIN=$(sed -n 's/^rust-version *= *"\([0-9.]*\)".*/\1/p' Cargo.toml)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
-# The first version number in what a program says of itself; nothing if it doesn't run.
+# Prints the first version number in a program's output; nothing if it doesn't run.
 version_of() { "$@" 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1 || true; }
 
 # ---- what is missing ------------------------------------------------------------------------
 
-# A line for each thing: the Debian package, a tab, what is wrong without it.
+# Prints a line for one missing thing: its Debian package, a tab, the problem.
 lack() { printf '%s\t%s\n' "$1" "$2"; }
 
 links() { echo 'int main(void) { return 0; }' | "$1" -x "$2" - -o /dev/null 2>/dev/null; }
@@ -74,13 +74,13 @@ apt_update() {
     apt_updated=yes
 }
 
-# Debian starts a server on 6379 as soon as the package is in; a policy that says no is put up for
-# the time of the installation, and taken away again. One that is there already is left alone.
+# Debian starts a server on port 6379 as soon as the package is installed. A temporary policy-rc.d file
+# prevents that during the installation. An existing policy is left alone.
 POLICY=/usr/sbin/policy-rc.d
 apt_install() {
     apt_update
     if [ ! -e $POLICY ]; then
-        # Also when it is interrupted: it would be taken for somebody's own for ever.
+        # Remove it after an interruption too: later runs would take it for the user's own policy.
         trap 'root rm -f $POLICY' EXIT
         printf '#!/bin/sh\nexit 101\n' | root tee $POLICY >/dev/null
         root chmod 755 $POLICY
@@ -111,15 +111,15 @@ install_packages() {
     apt_install "${packages[@]}" || fail "apt-get could not install: ${packages[*]}" \
         'its own lines above say why; without a network it can do nothing'
     case " ${packages[*]} " in *' redis-server '*) keep_service_off ;; esac
-    # What is in the way of the package, such as a variable or a program earlier on the path, is not
-    # for this script to change.
+    # The package may be hidden by a variable or by a program earlier on the path. This script doesn't
+    # change those.
     lacking=$(missing "$1")
     [ -z "$lacking" ] || { explain "$lacking"; fail "the packages are installed, and that has not helped"; }
 }
 
 # ---- Rust -------------------------------------------------------------------------------------
 
-# Debian 12's own rustc is too old, but it has a newer one beside it for its browsers: rustc-web.
+# Debian 12's rustc is too old, but Debian 12 also has a newer one for building browsers: rustc-web.
 apt_rust() {
     local suffix version
     apt_update
@@ -131,7 +131,7 @@ apt_rust() {
     done
     return 1
 }
-# cargo and rustc may come from two places, or be rustup's stand-ins without a toolchain behind them.
+# cargo and rustc may come from two places, or be rustup's proxies without a toolchain, so both are tried.
 has_rust() {
     local program version
     for program in rustc cargo; do
@@ -142,7 +142,7 @@ has_rust() {
 found() { if have "$1"; then version_of "$1" --version | grep . || echo "one that doesn't run"; else echo none; fi; }
 need_rust() {
     has_rust && return 0
-    # A Rust that somebody chose is not replaced; one that isn't there at all may be brought by apt.
+    # An installed Rust is not replaced. If there is none, apt may install one.
     if ! have rustc && ! have cargo && may_install && apt_rust && has_rust; then return 0; fi
     fail "Rust $RUST_MIN or newer is needed, rustc and cargo (found: rustc $(found rustc), cargo $(found cargo))" \
         'install it with rustup (https://rustup.rs), or with: apt-get install rustc-web cargo-web   (Debian 12)'
@@ -160,8 +160,8 @@ need_python() {
     at_least "$version" "$PYTHON_MIN" || fail "Python $PYTHON_MIN or newer is needed (python3 is $version)"
 }
 
-# The copy of the requirements is put there last, when all of them are in. It says nothing of a Python
-# that has gone since, or of another one under the same name, so the packages are asked as well.
+# .venv/requirements.txt is copied last, after all packages are installed. It doesn't prove that the
+# environment's Python still exists or is the same, so the packages are imported too.
 venv_is_whole() {
     cmp -s tests/requirements.txt .venv/requirements.txt \
         && .venv/bin/python -c 'import pytest, pytest_timeout, redis, xdist' 2>/dev/null
@@ -187,7 +187,7 @@ need_server() {
     at_least "${version#v=}" "$REDIS_MIN" || fail "SERVER=$SERVER is ${version#v=}; $REDIS_MIN or newer is needed"
 }
 
-# The export tests draw with Graphviz and say so when they skip; it is brought where that is free.
+# The export tests draw with Graphviz, and are skipped without it. Installs it if apt may.
 offer_graphviz() {
     have dot || ! may_install || apt_install graphviz || say "no Graphviz: the tests that draw are skipped"
 }
@@ -197,7 +197,7 @@ case $purpose in
     run | test | lint | bench | core-memory | matrix | fuzz) ;;
     *) say "unknown purpose '$purpose'"; exit 2 ;;
 esac
-# A server that was asked for by name is not brought by apt, so what it lacks is said first.
+# apt can't install a server that SERVER names, so problems with it are reported first.
 case $purpose in run | test | bench) [ "$SERVER" = redis-server ] || need_server ;; esac
 install_packages "$purpose"
 need_rust

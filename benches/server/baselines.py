@@ -1,4 +1,4 @@
-"""What the module is measured against: a Lua script over a hash, and the floor of the module API."""
+"""The baselines of the benchmarks: a Lua script over a hash, and the cheapest possible module."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 import harness
 import shapes
 
-# An order as a hash, moved by the script that a careful team would write: the check and the move
-# in one step, and the map in a hash of its own that all orders share.
+# An order as a hash, with the script that a careful team would write. It checks and moves in one step,
+# and all orders share one hash with the map.
 MOVE = """
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return false end
@@ -21,19 +21,22 @@ return redis.status_reply('OK')
 
 
 def hash_of(key, state):
-    """The command that stores an order as a hash."""
+    """Returns the command that stores an order as a hash."""
     return "HSET", key, "state", state, "initial", shapes.ORDER_STATES[0], "reason", ""
 
 
 def hash_map(key):
-    """The command that stores the order's map as a hash, a field for each transition."""
+    """Returns the command that stores the order's map as a hash, with a field for each transition."""
     rows = json.loads(shapes.order())["map"]
     fields = [f"{a}>{b}" for a, targets in rows.items() for b in targets]
     return "HSET", key, *(part for field in fields for part in (field, "1"))
 
 
 def floor(folder):
-    """The floor module, compiled into `folder`. Returns its path, or None and why there is none."""
+    """Compiles the cheapest possible module (null_module.c) into `folder`.
+
+    Returns its path, or None and why there is none.
+    """
     compiler = os.environ.get("CC", "cc")
     if not shutil.which(compiler):
         return None, f"no C compiler ({compiler})"
@@ -48,7 +51,7 @@ def floor(folder):
 
 
 def _module_header():
-    # For this platform only: what other ones need was never downloaded.
+    # For this platform only, because cargo has not downloaded the crates of other platforms.
     versions = subprocess.run(["rustc", "-vV"], capture_output=True, text=True).stdout
     host = versions.partition("host: ")[2].split("\n")[0]
     command = ["cargo", "metadata", "--format-version", "1", "--offline", "--filter-platform", host]

@@ -3,9 +3,10 @@
 
     bench.py                  everything, written to docs/benchmarks.md with its plots and data
     bench.py --only hot       one section, printed only
-    bench.py --smoke          everything but small, in under two minutes: does every figure come out?
-    bench.py --redraw         docs/benchmarks.md and the plots anew, from the data of the last run
-    bench.py --profile NAME   where the instructions of a hot command go, e.g. --profile SM.STATE
+    bench.py --smoke          a small version of everything, in under two minutes: checks that every
+                              figure can be measured
+    bench.py --redraw         write docs/benchmarks.md and the plots again, from the data of the last run
+    bench.py --profile NAME   show where the instructions of a hot command go, e.g. --profile SM.STATE
 
 SERVER picks the server and MODULE the module, as in the tests.
 """
@@ -16,7 +17,7 @@ import time
 import traceback
 from pathlib import Path
 
-# The servers are started by the same code that starts them for the tests.
+# The code that starts the servers is that of the tests.
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent.parent / "tests/support"))
 
 import callgrind_hot  # noqa: E402
@@ -63,7 +64,7 @@ def arguments():
 
 
 def measure(names, scale):
-    """Runs the sections and gathers what comes out of them."""
+    """Runs the sections and gathers their results."""
     result = report.Result()
     for name in names:
         start = time.monotonic()
@@ -77,7 +78,7 @@ def measure(names, scale):
 
 
 def run(name, scale):
-    """Runs a section. One that fails doesn't take the figures of the others with it."""
+    """Runs a section. If it fails, the figures of the other sections are still written."""
     try:
         return SECTIONS[name].run(scale)
     except Exception as error:

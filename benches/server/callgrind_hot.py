@@ -32,7 +32,7 @@ def run(scale):
 
 
 def profile(name):
-    """Where the instructions of one of the commands go, as text."""
+    """Returns as text where the instructions of one of the commands go."""
     commands = 1000
     with instructions.Counter(modules=[harness.MODULE]) as server:
         _one(server, commands, *plans(None, server)[name])
@@ -50,7 +50,7 @@ def _medians(scale, servers, floor, config=()):
 
 
 def plans(floor=None, server=None):
-    """Name to (what is stored first, the commands that are measured in turn, their reply)."""
+    """Returns {name: (the commands that run first, the measured commands, their reply)}."""
     moves = ["on_hold", "confirmed"]
     stored = ("SM.SET", KEY, shapes.order(), "confirmed")
     plans = {
@@ -74,7 +74,7 @@ def plans(floor=None, server=None):
 
 
 def _round_trip(states):
-    """A ring, gone through as far as the commands reach. Names are equally long in both rings."""
+    """A ring, gone through as far as the commands reach. The names are equally long in both rings."""
     width = 6
     names = [shapes.name(i, width) for i in range(states)]
     moves = [("SM.MUTATE", KEY, name) for name in names[1:] + names[:1]]

@@ -1,5 +1,5 @@
-"""Section `definitions`: what a definition takes in memory, by shape and size, and whether the
-check of a transition stays the same."""
+"""Section `definitions`: the memory of a definition by shape and size, and whether the cost of checking
+a transition is constant."""
 
 import json
 
@@ -10,14 +10,14 @@ import memory
 import shapes
 from figures import Figure, Skip
 
-#: Small definitions are measured many at once, so that what a key takes can be told apart.
+#: Small definitions are measured many at a time, so that the bytes of the keys can be subtracted.
 ENOUGH_BYTES = 2_000_000
-#: Cases that are taken apart where a target is missed.
+#: Cases whose bytes are explained in detail if they miss their target.
 WORST_SHOWN = 8
 
 
 def cases(scale):
-    """(shape, states, width of the names) of every document that is measured."""
+    """Returns (shape, states, width of the names) of every measured document."""
     for shape in shapes.SHAPES:
         for states in _steps(shape, scale):
             for width in scale.widths:
@@ -58,7 +58,7 @@ class Measured:
         self.json = len(text)
         count = max(1, min(2000, ENOUGH_BYTES // len(text)))
         names = [f"key:{i:06d}" for i in range(count)]
-        # A server of its own for each: the module's tables don't shrink.
+        # Each gets its own server, because the module's tables don't shrink.
         server = harness.Server().start()
         with server.wire() as wire:
             empty = memory.used(wire)
@@ -99,12 +99,12 @@ def _checks(scale):
 
 
 def check_cost(server, shape, states):
-    """Instructions of a move along the map."""
+    """Returns the instructions of a move along the map."""
     return server.count(enter(server, shape, states), b"+OK")
 
 
 def enter(server, shape, states, count=100):
-    """Stores a machine in its initial state, and returns moves that it can make from there."""
+    """Stores a machine in its initial state. Returns moves that it can make from there."""
     text = shapes.SHAPES[shape](states, 20)
     path = _path(json.loads(text)["map"], count)
     server("FLUSHALL")
@@ -117,7 +117,7 @@ def enter(server, shape, states, count=100):
 
 
 def _path(rows, most):
-    """States that can be entered one after the other from the first one."""
+    """Returns states that can be entered one after the other from the first one."""
     path, state = [], next(iter(rows))
     while len(path) < most and rows.get(state):
         targets = rows[state]

@@ -1,22 +1,22 @@
-"""A measured figure, its target and its peers; and how thoroughly a run measures."""
+"""A measured figure with its target and its peers, and the scale of a run."""
 
 from dataclasses import asdict, dataclass, field
 
 
 @dataclass
 class Figure:
-    """One row of the table. A figure without a target is there to be read beside the others."""
+    """One row of the table. A figure without a target is shown for comparison."""
 
     what: str
     value: float
     unit: str = ""
     at_most: float | None = None
     at_least: float | None = None
-    #: What it is measured against, each with its own figure.
+    #: The baselines that it is compared with, each with its own figure.
     peers: dict = field(default_factory=dict)
-    #: Where the instructions go, if the target is missed.
+    #: If the target is missed: where the instructions go.
     profile: str = ""
-    #: The section that measures it, filled in as the section ends.
+    #: The section that measures it, set when the section ends.
     section: str = ""
 
     @property
@@ -38,7 +38,7 @@ class Figure:
 
 @dataclass
 class Series:
-    """Curves over one quantity that grows: what a plot is drawn from."""
+    """The data of a plot: curves over one growing quantity."""
 
     name: str
     title: str
@@ -55,11 +55,11 @@ class Series:
 
 @dataclass
 class Skip:
-    """A figure that can't be had here, and why."""
+    """A figure that can't be measured here, and why."""
 
     what: str
     why: str
-    #: Whether the run is whole without it.
+    #: Whether the run is complete without it.
     optional: bool = False
     section: str = ""
 
@@ -69,12 +69,12 @@ class Skip:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything is measured."""
+    """The scale of a run: how many servers, commands, rounds and keys it measures."""
 
-    #: Servers over which the instructions of the hot path are a median: each has a hash seed of
-    #: its own, and so other collisions in its tables.
+    #: Servers for the median of the hot path's instructions. Each has its own hash seed, so its tables
+    #: have other collisions.
     servers: int
-    #: Commands a figure of the hot path.
+    #: Commands for each figure of the hot path.
     commands: int
     #: Rounds of alternating measurements, and the seconds of one turn.
     rounds: int
@@ -85,9 +85,9 @@ class Scale:
     #: The steps of what grows.
     key_steps: tuple
     state_steps: tuple
-    #: States of a dense machine, at most: each of them reaches all others.
+    #: The most states of a dense machine, in which each state reaches all others.
     dense_states: int
-    #: Least bytes of a state's name: as short as can be, and as descriptive ones are.
+    #: The least bytes of a state's name: as short as possible, and as long as descriptive names are.
     widths: tuple
     definition_steps: tuple
     byte_steps: tuple

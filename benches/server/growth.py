@@ -1,4 +1,4 @@
-"""Section `growth`: cost as the work grows, a plot for each quantity that does."""
+"""Section `growth`: the cost as a quantity grows, with a plot for each quantity."""
 
 import random
 import statistics
@@ -13,7 +13,7 @@ import shapes
 import throughput
 from figures import Series, Skip
 
-#: Keys that a turn of measuring picks at random among all of them.
+#: Keys that each turn picks at random from all keys.
 PICKED = 8192
 
 

@@ -1,4 +1,4 @@
-"""What a run was made on: a figure without it says little."""
+"""Describes the machine and the software of a run, without which a figure says little."""
 
 import datetime
 import os
@@ -12,7 +12,7 @@ import harness
 
 
 def about():
-    """Name to text, for people."""
+    """Returns the facts as {name: text}."""
     return {
         "date": datetime.date.today().isoformat(),
         "module": _output("git", "describe", "--always", "--dirty=, with changes") or "unknown",

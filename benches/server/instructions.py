@@ -1,7 +1,7 @@
-"""Instructions that a command costs inside the server: exact, and the same on a busy machine.
+"""Counts the instructions of a command inside the server. The count is exact, even on a busy machine.
 
-Callgrind counts while the server is in `processCommand`, so reading from and writing to the socket
-is left out, and everything between is in: looking up the command, ACL, the command, replication.
+Callgrind counts while the server is in `processCommand`. This excludes reading from and writing to the
+socket, and includes everything between: looking up the command, ACL, the command, replication.
 """
 
 import re
@@ -12,7 +12,7 @@ import harness
 
 
 def missing():
-    """What is missing to count instructions, or None."""
+    """Returns what is missing to count instructions, or None."""
     for tool in ("valgrind", "vgdb", "callgrind_annotate"):
         if not shutil.which(tool):
             return f"{tool} isn't installed"
@@ -36,15 +36,15 @@ class Counter:
         self.server.close()
 
     def __call__(self, *command):
-        """Runs a command that isn't measured, and must not fail."""
+        """Runs a command that isn't measured. It must not fail."""
         reply = self.wire(*command)
         if reply.startswith(b"-"):
             raise RuntimeError(f"{command[0]} failed: {reply[:200]!r}")
         return reply
 
     def count(self, commands, expect=None):
-        """The mean of the instructions of `commands`. A few of them should have run before, so that
-        tables have their size. `expect` is the start of every reply."""
+        """Returns the mean of the instructions of `commands`. A few of them should have run before, so that
+        the tables have their final size. `expect` is the start of every reply."""
         commands = [harness.encode(*command) for command in commands]
         self._control("zero")
         for command in commands:
@@ -75,7 +75,7 @@ class Profiled(harness.Server):
 
     def command(self):
         out = self.folder / "profile"
-        # A server that is a script starts the real one with exec: the same process, traced on.
+        # A server that is a script starts the real server with exec, so the traced process is the same.
         return [
             "valgrind", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={out}",
             "--toggle-collect=processCommand", *super().command(),

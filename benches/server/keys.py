@@ -1,5 +1,5 @@
-"""Section `keys`: the capacity plan. Many keys that share one 20-state map, every third moved:
-bytes a key in memory and on disk, and the time to reload them, against strings and hashes."""
+"""Section `keys`: the capacity plan. Many keys share one 20-state map, and every third was moved.
+Measures bytes a key in memory and on disk and the time of a reload, against strings and hashes."""
 
 import statistics
 import time
@@ -11,7 +11,7 @@ import memory
 import shapes
 from figures import Figure
 
-#: Keys whose MEMORY USAGE is asked for.
+#: The number of keys whose MEMORY USAGE is measured.
 ASKED = 500
 STATES = "confirmed", "on_hold"
 
@@ -55,7 +55,7 @@ class Store:
         return (self.server.folder / "dump.rdb").stat().st_size / self.count
 
     def reload(self):
-        """Seconds of a DEBUG RELOAD: saving to a file, and loading it."""
+        """Returns the seconds of a DEBUG RELOAD, which saves a file and loads it."""
         start = time.perf_counter()
         reply = self.wire("DEBUG", "RELOAD")
         if reply != harness.OK:
@@ -98,7 +98,7 @@ def _figures(stores, scale):
 
 
 def _reloads(stores, rounds):
-    """Rounds in which each server reloads in turn; ratios are medians over the rounds."""
+    """Runs rounds in which each server reloads in turn. Ratios are medians over the rounds."""
     times = {name: [] for name in stores}
     for _ in range(rounds):
         for name, store in stores.items():

@@ -1,4 +1,4 @@
-"""Driving a server: many commands at once, and how many it takes a second."""
+"""Sends many commands at once to a server, and measures commands a second."""
 
 import collections
 import statistics
@@ -6,13 +6,13 @@ import time
 
 import harness
 
-#: Commands in flight on a connection, and connections: the server always has work waiting.
+#: Commands in flight on a connection, and connections. The server always has work waiting.
 PIPELINE = 64
 CONNECTIONS = 16
 
 
 def send_all(server, commands, at_once=500):
-    """Runs many commands; none may fail."""
+    """Runs many commands. None may fail."""
     with server.wire() as wire:
         waiting = []
         for command in commands:
@@ -44,7 +44,7 @@ class Client:
             wire.close()
 
     def rate(self, batches, seconds):
-        """Commands a second. Every batch must leave the server as it found it."""
+        """Returns commands a second. Every batch must leave the data as they were before."""
         batches = [(batch, self._reply_size(batch)) for batch in batches]
         waiting = collections.deque()
         turn = done = 0
@@ -85,8 +85,8 @@ def _receive(wire, size):
 
 
 def alternate(client, plans, rounds, seconds):
-    """Runs every plan once a round, so that what else the machine does falls on all of them.
-    Returns the rates by plan, one a round."""
+    """Runs every plan once in each round, so that other load on the machine affects all plans equally.
+    Returns the rates of each plan, one for each round."""
     rates = {name: [] for name in plans}
     for batches in plans.values():
         client.rate(batches, seconds)
@@ -97,5 +97,5 @@ def alternate(client, plans, rounds, seconds):
 
 
 def ratio(rates, above, below):
-    """The median over the rounds: each round compares its own neighbours."""
+    """Returns the median of the ratios of all rounds. A round compares rates that were measured together."""
     return statistics.median(a / b for a, b in zip(rates[above], rates[below]))

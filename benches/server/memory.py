@@ -1,11 +1,11 @@
-"""What the server's allocator says: the truth that sizes are measured against."""
+"""Reads memory figures from the server's allocator, against which all sizes are checked."""
 
 import time
 
 
 def used(wire):
-    """`used_memory` in bytes, once the server has stopped tidying up: it shrinks the buffers of
-    idle clients and finishes growing its tables in the background."""
+    """Returns `used_memory` in bytes when it no longer changes: in the background, the server shrinks the
+    buffers of idle clients and finishes growing its tables."""
     last, calm = None, 0
     end = time.monotonic() + 15
     while calm < 2 and time.monotonic() < end:
@@ -22,5 +22,5 @@ def _used_now(wire):
 
 
 def usage(wire, key):
-    """MEMORY USAGE of a key."""
+    """Returns MEMORY USAGE of a key."""
     return int(wire("MEMORY", "USAGE", key).strip(b":\r\n"))

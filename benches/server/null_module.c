@@ -1,5 +1,5 @@
-/* The least that a module command can cost: open the key, take the value, reply; raw API, and
- * nothing else. It stores one word under a key, moves it to another, and reads it. */
+/* The cheapest possible module commands, as a lower bound: they open the key, use the value and reply,
+ * with the raw API. They store one word under a key, change it and read it. */
 
 #include "redismodule.h"
 #include <string.h>

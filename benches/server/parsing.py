@@ -1,4 +1,4 @@
-"""Section `parsing`: what storing and writing out a document costs, in instructions."""
+"""Section `parsing`: the cost of storing and writing a document, in instructions."""
 
 import harness
 import instructions
@@ -10,8 +10,8 @@ REPEATS = 10
 
 
 def documents():
-    """The documents from 19 to 200 kB. The more a document consists of names, the fewer states it
-    has a byte: short names are the hard case, and a ring of them the hardest."""
+    """Returns the documents, from 19 to 200 kB. Short names are the hard case, because the document then
+    has more states for its length. A ring of short names is the hardest."""
     return {
         "ring, 3 to 5 byte names, 19 kB": shapes.ring_of_bytes(19_000),
         "ring, 16 byte names, 19 kB": shapes.ring_of_bytes(19_000, 16),
@@ -23,7 +23,7 @@ def documents():
     }
 
 
-#: What is done with a document, and the instructions a byte that it may take.
+#: Each operation on a document, and the target in instructions a byte.
 LIMITS = {
     "SM.SET of a new definition": 25,
     "SM.SET of a known document": 4,
@@ -72,13 +72,13 @@ def _small(server, scale):
 
 
 def per_byte(server, text):
-    """Instructions a byte of the document, by what is done with it."""
+    """Returns {operation: instructions a byte of the document}."""
     return {what: _count(server, *plan) / len(text) for what, plan in plans(text).items()}
 
 
 def plans(text):
-    """What is done with a document: to (what is stored first, the commands that are counted)."""
-    # So many that the first growth of a buffer or a table doesn't count for much.
+    """Returns {operation: (the commands that run first, the counted commands)}."""
+    # Enough commands that the first growth of a buffer or a table has little weight.
     repeats = REPEATS if len(text) < 1_000_000 else 2
     stored = ("SM.SET", "known", text)
     first, *fresh = [("SM.SET", f"new:{i}", new) for i, new in enumerate(shapes.variants(text, repeats + 1))]

@@ -1,16 +1,16 @@
-"""Line plots as SVG: as much as the benchmarks need, and no library."""
+"""Draws line plots as SVG, without a library."""
 
 import math
 from html import escape
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 80, 700, 50, 340
-# Told apart by most colour-blind readers; every curve has a mark of its own as well.
+# Most colour-blind readers can distinguish these colours. Every curve also has its own marker.
 COLOURS = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"
 
 
 class Scale:
-    """Values to positions, by logarithm or from zero on."""
+    """Maps values to positions, logarithmically or linearly from zero."""
 
     def __init__(self, values, start, end, log):
         self.log, self.start, self.end = log, start, end
@@ -36,13 +36,13 @@ def _log(value):
 
 
 def _step(highest):
-    """The distance of ticks: 1, 2 or 5 times a power of ten, so that there are four to eight."""
+    """Returns the distance of ticks: 1, 2 or 5 times a power of ten, so that there are four to eight ticks."""
     power = 10 ** math.floor(math.log10(highest / 4))
     return next(power * n for n in (1, 2, 5, 10) if highest / (power * n) <= 8)
 
 
 def draw(series):
-    """The SVG of a series, as text. X is always logarithmic."""
+    """Returns the SVG of a series as text. X is always logarithmic."""
     points = [point for curve in series.curves.values() for point in curve]
     x = Scale([p[0] for p in points], LEFT, RIGHT, log=True)
     y = Scale([p[1] for p in points], BOTTOM, TOP, series.log_y)

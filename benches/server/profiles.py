@@ -1,4 +1,4 @@
-"""Where the instructions of a command go: the functions of a callgrind profile."""
+"""Reads callgrind profiles: the functions in which a command spends its instructions."""
 
 import re
 import subprocess
@@ -8,9 +8,8 @@ LINE = re.compile(r"^\s*([\d,]+) \([^)]*\)\s+(.*?)(?: \[([^\]]*)\])?$")
 
 
 def functions(file, commands):
-    """(function, its own instructions, with what it calls) for every function of the profile, as
-    instructions a command, most of its own first. Code that was inlined counts for the function
-    that it is in."""
+    """Returns (function, its own instructions, including its callees) for every function of the profile, in
+    instructions a command, ordered by its own. Inlined code counts for the function that contains it."""
     own = _read(file, "no", sum)
     inclusive = _read(file, "yes", max)
     rows = [(name, own.get(name, 0) / commands, total / commands) for name, total in inclusive.items()]
@@ -35,19 +34,19 @@ def _read(file, inclusive, join):
 
 
 def _function(where):
-    """`file:function` without the file; Rust's names have colons of their own."""
+    """Returns the function of `file:function`. Names in Rust contain colons too."""
     return re.sub(r"^.*?:(?!:)", "", where)
 
 
 def _is_counted(row, rows):
-    # Callgrind shows everything that was on the stack when counting began as the whole.
+    # Callgrind counts the whole profile for every function that was on the stack when counting began.
     whole = max(total for _, _, total in rows)
     name, own, total = row
     return total < whole or name == "processCommand"
 
 
 def show(title, rows, limit=25, digits=1):
-    """The rows as text."""
+    """Returns the rows as text."""
     out = [title, f"{'own':>12} {'with callees':>14}  function"]
     out += [f"{own:12.{digits}f} {total:14.{digits}f}  {name[:90]}" for name, own, total in rows[:limit]]
     return "\n".join(out) + "\n"

@@ -1,4 +1,4 @@
-"""What comes out of a run: the table, and docs/benchmarks.md with its plots and data."""
+"""Writes the results of a run: the table, and docs/benchmarks.md with its plots and data."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from harness import ROOT
 PAGE = ROOT / "docs/benchmarks.md"
 FOLDER = ROOT / "docs/benchmarks"
 DATA = FOLDER / "data.json"
-#: More peers than these have a table of their own.
+#: A figure with more peers gets a separate table.
 FEW = 4
 
 
@@ -42,7 +42,7 @@ class Result:
 
 
 def problems(result):
-    """What should have come out and didn't. Nothing here depends on how fast the machine is."""
+    """Yields figures that are missing or impossible. The check doesn't depend on the machine's speed."""
     for skip in result.skips:
         if not skip.optional:
             yield f"no figure for {skip.what}: {skip.why}"
@@ -64,7 +64,7 @@ def _is_sane(values, least):
 
 
 def table(result):
-    """The table as text: figure, target and verdict, and the peers under each."""
+    """Returns the table as text: figure, target and verdict, with the peers under each figure."""
     lines = [f"{'verdict':8} {'figure':>10} {'target':>8}  what"]
     for figure in result.figures:
         value = _number(figure.value)
@@ -100,7 +100,7 @@ def _number(value):
 
 
 def write(result):
-    """Saves the data, and draws everything else from it."""
+    """Saves the data, and writes the page and the plots from it."""
     result.save()
     redraw()
 

@@ -1,4 +1,4 @@
-"""What bends in each plot: a sentence or two, with the numbers of the run."""
+"""Explains the bends in each plot in a sentence or two, with the numbers of the run."""
 
 
 def sentence(series):

@@ -1,10 +1,10 @@
-"""Documents of every shape and size that is measured, as compact JSON in bytes."""
+"""Makes documents of every measured shape and size, as compact JSON in bytes."""
 
 import json
 import random
 
-# What a shop's order may go through: 20 states, and a path by which an order can move at least
-# twice from the first of them.
+# The states of a shop's order: 20 states, with a path by which an order can move at least twice from
+# the first state.
 ORDER_STATES = (
     "draft placed confirmed paid picking packed labelled shipped in_transit delivered accepted "
     "closed on_hold cancelled refused lost damaged returning returned refunded"
@@ -12,7 +12,7 @@ ORDER_STATES = (
 
 
 def order():
-    """The 20-state map that 200,000 keys share."""
+    """Returns the document with the 20-state map that 200,000 keys share."""
     names = ORDER_STATES
     straight = names[: names.index("closed") + 1]
     rows = {name: [after] for name, after in zip(straight, straight[1:])}
@@ -28,13 +28,13 @@ def order():
 
 
 def document(rows, initial):
-    """The document of a map, with fields in the order in which SM.GET writes them."""
+    """Returns the document of a map, with the fields in SM.GET's order."""
     fields = {"current": "", "map": rows, "initial": initial}
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def name(index, width=0):
-    """A state's name: short, or filled up to `width` characters, as descriptive names are."""
+    """Returns a state's name: short, or padded to `width` characters like a descriptive name."""
     text = f"s{index}"
     return text if len(text) >= width else f"{'state_of_the_order_' * 4}"[: width - len(text)] + text
 
@@ -53,13 +53,13 @@ def chain(states, width=0):
 
 
 def star(states, width=0):
-    """One state from which every other one is reached, and back."""
+    """Makes one state that leads to every other state, each of which leads back."""
     hub, *rest = [name(i, width) for i in range(states)]
     return document({hub: rest} | {leaf: [hub] for leaf in rest}, hub)
 
 
 def sparse(states, width=0, targets=4, seed=1):
-    """Every state reaches a few others, picked at random: what machines learned from logs look like."""
+    """Makes states that each lead to a few random ones, like machines learned from logs."""
     pick = random.Random(seed)
     names = [name(i, width) for i in range(states)]
     rows = {a: [names[pick.randrange(states)] for _ in range(targets)] for a in names}
@@ -67,7 +67,7 @@ def sparse(states, width=0, targets=4, seed=1):
 
 
 def dense(states, width=0):
-    """Every state reaches every other."""
+    """Makes states that each lead to every other state."""
     names = [name(i, width) for i in range(states)]
     return document(dict.fromkeys(names, names), names[0])
 
@@ -76,7 +76,7 @@ SHAPES = {shape.__name__: shape for shape in (ring, chain, star, sparse, dense)}
 
 
 def ring_of_bytes(size, width=0):
-    """A ring whose document is as near to `size` bytes as whole states allow."""
+    """Makes a ring whose document is as close to `size` bytes as whole states allow."""
     low, high = 1, max(2, size)
     while low + 1 < high:
         middle = (low + high) // 2
@@ -85,8 +85,8 @@ def ring_of_bytes(size, width=0):
 
 
 def variants(text, count):
-    """`count` documents of the size of `text`, each a definition of its own: the initial state has
-    another name in each of them, and not one of `name`'s."""
+    """Makes `count` documents of the size of `text` with different definitions: the initial state has a
+    different name in each, and never one that `name` returns."""
     initial = json.loads(text)["initial"]
     for i in range(count):
         yield text.replace(f'"{initial}"'.encode(), f'"{_numbered(i, len(initial))}"'.encode())

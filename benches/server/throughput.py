@@ -10,7 +10,8 @@ import load
 import shapes
 from figures import Figure
 
-#: Keys that each kind of value has. A batch moves half as many as its commands there and back.
+#: The number of keys for each kind of value. A batch moves half as many keys as it has commands, there
+#: and back.
 KEYS = 512
 
 
@@ -41,7 +42,7 @@ def _figure(rates, middle, above, below, target):
 
 
 def store(server, keys, kinds=("string", "machine", "hash")):
-    """The same orders as strings, machines and hashes."""
+    """Stores the same orders as strings, machines and hashes."""
     text = shapes.order()
     commands = {
         "string": lambda key: ("SET", f"string:{key:07d}", "confirmed"),
@@ -53,7 +54,7 @@ def store(server, keys, kinds=("string", "machine", "hash")):
 
 
 def plans(server, keys):
-    """Name to the batches that are sent in turn, over these keys."""
+    """Returns {name: the batches that are sent in turn, over these keys}."""
     with server.wire() as wire:
         script = wire("SCRIPT", "LOAD", baselines.MOVE).split(b"\r\n")[1]
     writes = {
@@ -72,7 +73,7 @@ def plans(server, keys):
 
 
 def _batches(keys, pair):
-    """Batches of pairs of commands: first the first command for each key, then the second."""
+    """Makes batches of pairs of commands: the first command for each key, then the second for each key."""
     size = load.PIPELINE // 2
     keys = list(keys)
     out = []
