@@ -162,10 +162,11 @@ impl<'a> Context<'a> {
     pub fn is_replicated_or_replayed(self) -> bool {
         // The server's CLIENT_ID_AOF. The module API documents it for this purpose.
         const APPEND_ONLY_FILE: u64 = u64::MAX;
-        self.flags() & raw::REDISMODULE_CTX_FLAGS_REPLICATED != 0
+        let flags = self.flags();
+        flags & raw::REDISMODULE_CTX_FLAGS_REPLICATED != 0
             // SAFETY: by invariant 1; returns a number.
             || unsafe { api!(RedisModule_GetClientId(self.raw)) } == APPEND_ONLY_FILE
-            || self.imports_slot()
+            || imports_slot(flags)
     }
 
     /// Returns whether local limits must not reject this command, because it, or the command that
@@ -178,7 +179,7 @@ impl<'a> Context<'a> {
         let flags = self.flags();
         flags & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
             || flags & READ_ONLY_REPLICA == READ_ONLY_REPLICA
-            || self.imports_slot()
+            || imports_slot(flags)
     }
 
     /// Returns whether this server follows a primary or is loading data.
@@ -192,13 +193,6 @@ impl<'a> Context<'a> {
     #[cold]
     pub fn is_loading_aof(self) -> bool {
         self.flags() & raw::REDISMODULE_CTX_FLAGS_LOADING != 0
-    }
-
-    /// Returns whether the command comes from another node whose slots this one imports (Valkey 9).
-    fn imports_slot(self) -> bool {
-        // Valkey's SLOT_IMPORT_CLIENT. In Redis 8 the same bit says that DEBUG is enabled.
-        const VALKEY_SLOT_IMPORT_CLIENT: u32 = 1 << 25;
-        self.flags() & VALKEY_SLOT_IMPORT_CLIENT != 0 && is_valkey()
     }
 
     /// Returns whether a command that needs memory should be refused, because the server is over
@@ -225,6 +219,14 @@ impl<'a> Context<'a> {
         // SAFETY: by invariant 1.
         unsafe { api!(RedisModule_GetContextFlags(self.raw)) }.cast_unsigned()
     }
+}
+
+/// Returns whether a command with these context flags comes from another node whose slots this one
+/// imports (Valkey 9).
+fn imports_slot(flags: u32) -> bool {
+    // Valkey's SLOT_IMPORT_CLIENT. In Redis 8 the same bit says that DEBUG is enabled.
+    const VALKEY_SLOT_IMPORT_CLIENT: u32 = 1 << 25;
+    flags & VALKEY_SLOT_IMPORT_CLIENT != 0 && is_valkey()
 }
 
 impl<'a> Args<'a> {

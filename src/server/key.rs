@@ -71,7 +71,7 @@ impl<'a> Keys<'a> {
     /// # Errors
     ///
     /// If the key holds a value of another type.
-    #[inline]
+    #[inline(always)]
     pub fn read<T: ValueType>(&mut self, name: Str<'a>) -> Result<ReadKey<'_, T>, WrongType> {
         let handle = Handle::open(self.context, name, raw::REDISMODULE_READ);
         Ok(ReadKey {
@@ -86,7 +86,7 @@ impl<'a> Keys<'a> {
     /// # Errors
     ///
     /// If the key holds a value of another type.
-    #[inline]
+    #[inline(always)]
     pub fn write<T: ValueType>(&mut self, name: Str<'a>) -> Result<WriteKey<'_, T>, WrongType> {
         let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
         let handle = Handle::open(self.context, name, mode);
@@ -164,7 +164,7 @@ impl<T: ValueType> WriteKey<'_, T> {
 }
 
 impl Handle {
-    #[inline]
+    #[inline(always)]
     fn open(context: Context<'_>, name: Str<'_>, mode: u32) -> Self {
         // SAFETY: the context and the string are of the running call.
         Self(unsafe {
@@ -177,7 +177,7 @@ impl Handle {
     }
 
     /// Returns the value behind this handle; `None` for a missing key.
-    #[inline]
+    #[inline(always)]
     fn value<T: ValueType>(&self) -> Result<Option<NonNull<T>>, WrongType> {
         if self.0.is_null() {
             return Ok(None);
