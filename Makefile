@@ -48,7 +48,8 @@ run:
 	@PORT=$(PORT) DATA=$(DATA) scripts/run-server.sh $(MODULE)
 
 test: setup
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core build build-tests
+	@echo "make test: building the core's tests and the module side by side; the first time takes some minutes"
+	@$(MAKE) --no-print-directory -j2 test-core build build-tests
 	@$(MAKE) --no-print-directory test-server
 
 test-core:

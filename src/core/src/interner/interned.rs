@@ -1,12 +1,25 @@
 //! A definition that machines share, with what is cached beside it.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::budget;
-use super::table::SharedTable;
 use crate::definition::Definition;
+
+/// The table that a definition is in, as the definition knows it.
+pub(super) trait OwningTable: fmt::Debug + Send + Sync {
+    /// Takes a definition out as it is dropped.
+    fn forget(&self, gone: &Interned);
+
+    /// Returns the length of the document kept for a definition; zero for none.
+    fn document_bytes(&self, definition: &Interned) -> usize;
+
+    /// Returns the memory of the table's entries for a definition, and of its kept document.
+    /// `measure` says what one heap block takes.
+    fn memory(&self, definition: &Interned, measure: &dyn Fn(*const u8, usize) -> usize) -> usize;
+}
 
 /// A definition of which there is one in its [`Interner`](super::Interner), shared by all machines
 /// that have it.
@@ -26,11 +39,15 @@ pub struct Interned {
     /// The number that this definition has in the RDB file being written, below the file's own
     /// number in the high half, so that no file takes another's number for its own.
     file_mark: AtomicU64,
-    table: Arc<SharedTable>,
+    table: Arc<dyn OwningTable>,
 }
 
 impl Interned {
-    pub(super) fn new(definition: Definition, archive_hash: u64, table: Arc<SharedTable>) -> Self {
+    pub(super) fn new(
+        definition: Definition,
+        archive_hash: u64,
+        table: Arc<dyn OwningTable>,
+    ) -> Self {
         Self {
             definition,
             archive_hash,

@@ -64,7 +64,8 @@ impl Interner {
     }
 
     fn add(&self, definition: Definition, hash: u64) -> Arc<Interned> {
-        let new = Interned::new(definition, hash, Arc::clone(&self.0));
+        let table: Arc<SharedTable> = Arc::clone(&self.0);
+        let new = Interned::new(definition, hash, table);
         self.0.add(Arc::new(new))
     }
 

@@ -1,14 +1,14 @@
 //! The interner's tables under their lock: definitions by archive, kept documents by bytes.
 //!
 //! A definition lives in its machines alone: the tables hold weak references. As the last machine
-//! goes, the definition takes itself out ([`SharedTable::forget`]), which locks. So no strong
+//! goes, the definition takes itself out ([`OwningTable::forget`]), which locks. So no strong
 //! reference may be dropped while the lock is held.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hashbrown::HashTable;
 
-use super::interned::Interned;
+use super::interned::{Interned, OwningTable};
 use crate::definition::StateId;
 use crate::document::SourceKey;
 
@@ -99,21 +99,6 @@ impl SharedTable {
         new
     }
 
-    /// Takes a definition out as it is dropped.
-    pub(super) fn forget(&self, gone: &Interned) {
-        let mut table = self.lock();
-        let is_gone = |entry: &Entry| std::ptr::eq(entry.definition.as_ptr(), gone);
-        // One that lost the race to be added was never in.
-        let Ok(entry) = table.definitions.find_entry(gone.archive_hash(), is_gone) else {
-            return;
-        };
-        entry.remove();
-        table.stats.definitions -= 1;
-        table.stats.archive_bytes -= gone.archive().len();
-        table.forget_document(gone);
-        table.shrink();
-    }
-
     /// Returns the definition of a document that is kept, and the state that its bytes give. The
     /// hash only finds the candidate, the comparison is the proof.
     pub(super) fn recognise(
@@ -167,23 +152,6 @@ impl SharedTable {
         }
     }
 
-    /// Returns the length of the document kept for a definition; zero for none.
-    pub(super) fn document_bytes(&self, definition: &Interned) -> usize {
-        self.measure_document(definition, |document| document.bytes.len())
-    }
-
-    /// Returns the memory of the tables' entries for a definition, and of its kept document.
-    pub(super) fn memory(
-        &self,
-        definition: &Interned,
-        measure: impl Fn(*const u8, usize) -> usize,
-    ) -> usize {
-        let document = |document: &KeptDocument| {
-            entry_bytes::<KeptDocument>() + measure(document.bytes.as_ptr(), document.bytes.len())
-        };
-        entry_bytes::<Entry>() + self.measure_document(definition, document)
-    }
-
     fn measure_document(
         &self,
         definition: &Interned,
@@ -194,6 +162,33 @@ impl SharedTable {
             |document: &KeptDocument| std::ptr::eq(document.definition.as_ptr(), definition);
         let kept = table.documents.find(definition.document_hash(), is_own);
         kept.map_or(0, size)
+    }
+}
+
+impl OwningTable for SharedTable {
+    fn forget(&self, gone: &Interned) {
+        let mut table = self.lock();
+        let is_gone = |entry: &Entry| std::ptr::eq(entry.definition.as_ptr(), gone);
+        // One that lost the race to be added was never in.
+        let Ok(entry) = table.definitions.find_entry(gone.archive_hash(), is_gone) else {
+            return;
+        };
+        entry.remove();
+        table.stats.definitions -= 1;
+        table.stats.archive_bytes -= gone.archive().len();
+        table.forget_document(gone);
+        table.shrink();
+    }
+
+    fn document_bytes(&self, definition: &Interned) -> usize {
+        self.measure_document(definition, |document| document.bytes.len())
+    }
+
+    fn memory(&self, definition: &Interned, measure: &dyn Fn(*const u8, usize) -> usize) -> usize {
+        let document = |document: &KeptDocument| {
+            entry_bytes::<KeptDocument>() + measure(document.bytes.as_ptr(), document.bytes.len())
+        };
+        entry_bytes::<Entry>() + self.measure_document(definition, document)
     }
 }
 
