@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion};
-use redis_state_core::{Definition, Interned, Interner, RecordReader};
+use redis_state_core::{Definition, Interned, Interner, RECORD_VERSION, RecordReader};
 
 use crate::{Shuffled, json, read, record, ring_in_strides};
 
@@ -167,7 +167,8 @@ impl Shipped {
                 &json(&ring_in_strides(states, degree, stride)),
             );
             // Loaded from a record, so that no document is kept beside the definition.
-            let loaded = RecordReader::new().decode(&record(&machine), &Interner::new());
+            let loaded =
+                RecordReader::new().decode(RECORD_VERSION, &record(&machine), &Interner::new());
             Arc::clone(loaded.unwrap().definition())
         });
         let bytes = |definition: &Interned| definition.memory(|_, size| size);

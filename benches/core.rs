@@ -23,7 +23,8 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use redis_state_core::{
-    Force, Interner, Limits, Machine, RecordReader, RecordWriter, Rules, parse_machine,
+    Force, Interner, Limits, Machine, RECORD_VERSION, RecordReader, RecordWriter, Rules,
+    parse_machine,
 };
 
 use crate::model::Model;
@@ -182,16 +183,18 @@ fn archive(c: &mut Criterion) {
             let interner = Interner::new();
             b.iter(|| {
                 RecordReader::new()
-                    .decode(black_box(&record), &interner)
+                    .decode(RECORD_VERSION, black_box(&record), &interner)
                     .unwrap()
             });
         });
         group.bench_function(BenchmarkId::new("known", states), |b| {
             let interner = Interner::new();
-            let _kept = RecordReader::new().decode(&record, &interner).unwrap();
+            let _kept = RecordReader::new()
+                .decode(RECORD_VERSION, &record, &interner)
+                .unwrap();
             b.iter(|| {
                 RecordReader::new()
-                    .decode(black_box(&record), &interner)
+                    .decode(RECORD_VERSION, black_box(&record), &interner)
                     .unwrap()
             });
         });
@@ -213,10 +216,14 @@ fn files(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallT
     writer.write(&machine, &mut later);
     let mut reader = RecordReader::new();
     reader.begin_file();
-    reader.decode(&first, &interner).unwrap();
+    reader.decode(RECORD_VERSION, &first, &interner).unwrap();
     group.throughput(Throughput::Bytes(later.len() as u64));
     group.bench_function("in a file, read", |b| {
-        b.iter(|| reader.decode(black_box(&later), &interner).unwrap());
+        b.iter(|| {
+            reader
+                .decode(RECORD_VERSION, black_box(&later), &interner)
+                .unwrap()
+        });
     });
     group.bench_function("in a file, write", |b| {
         b.iter(|| {

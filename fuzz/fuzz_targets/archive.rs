@@ -8,8 +8,8 @@
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use redis_state_core::{
-    Diagram, Interner, InternerStats, Limits, Machine, RecordReader, Rules, parse_legacy,
-    parse_machine,
+    Diagram, Interner, InternerStats, Limits, Machine, RECORD_VERSION, RecordReader, Rules,
+    parse_legacy, parse_machine,
 };
 use redis_state_fuzz::documents::record;
 use redis_state_fuzz::forge::{Damage, Parts, model, repair_length};
@@ -33,7 +33,7 @@ fn one(data: &[u8], in_file: bool) {
     if in_file {
         reader.begin_file();
     }
-    if let Ok(machine) = reader.decode(data, &interner) {
+    if let Ok(machine) = reader.decode(RECORD_VERSION, data, &interner) {
         examine(&machine);
         assert_is_written_as(&machine, data);
     }
@@ -61,7 +61,7 @@ fn forged(u: &mut Unstructured<'_>) -> Result<()> {
         if u.ratio(3, 4)? {
             repair_length(&mut bytes);
         }
-        if let Ok(machine) = reader.decode(&bytes, &interner) {
+        if let Ok(machine) = reader.decode(RECORD_VERSION, &bytes, &interner) {
             examine(&machine);
             assert_is_written_as(&machine, &bytes);
             if u.ratio(1, 2)? {

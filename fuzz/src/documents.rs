@@ -1,7 +1,8 @@
 //! Reads documents and records on the core and on the model.
 
 use redis_state_core::{
-    Interner, Limits, Machine, Parsed, RecordReader, RecordWriter, Rules, parse_machine,
+    Interner, Limits, Machine, Parsed, RECORD_VERSION, RecordReader, RecordWriter, Rules,
+    parse_machine,
 };
 
 use crate::model::Model;
@@ -54,6 +55,6 @@ pub fn record(machine: &Machine) -> Vec<u8> {
 /// Reads a self-contained record into an interner of its own.
 pub fn load(record: &[u8]) -> Machine {
     RecordReader::new()
-        .decode(record, &Interner::new())
+        .decode(RECORD_VERSION, record, &Interner::new())
         .expect("what was written is read")
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use redis_state_core::{
-    Diagram, Force, Interner, InternerStats, Limits, Machine, RecordReader, RecordWriter, Rules,
-    parse_machine,
+    Diagram, Force, Interner, InternerStats, Limits, Machine, RECORD_VERSION, RecordReader,
+    RecordWriter, Recreate, Rules, parse_machine,
 };
 
 use crate::documents;
@@ -238,7 +238,7 @@ impl Keyspace {
     pub fn reload_alone(&mut self) {
         for (machine, _) in self.keys.values_mut() {
             let record = documents::record(machine);
-            let loaded = RecordReader::new().decode(&record, &self.interner);
+            let loaded = RecordReader::new().decode(RECORD_VERSION, &record, &self.interner);
             *machine = loaded.expect("what was written is read");
         }
         self.check();
@@ -261,7 +261,7 @@ impl Keyspace {
         let mut gone = Vec::new();
         for ((key, (machine, _)), record) in self.keys.iter_mut().zip(&records) {
             let loaded = reader
-                .decode(record, &interner)
+                .decode(RECORD_VERSION, record, &interner)
                 .expect("what was written is read");
             if expired(at) {
                 gone.push(key.clone());
@@ -309,18 +309,21 @@ fn digest(machine: &Machine) -> (Vec<u8>, u32, String) {
     (archive, machine.current(), machine.reason().to_owned())
 }
 
-/// Makes a machine anew from its commands.
+/// Makes a machine anew from what an append-only file would hold of it.
 fn replay(machine: &Machine, interner: &Interner) -> Machine {
-    let commands = machine.recreate();
-    let parsed = parse_machine(
-        interner,
-        &commands.document,
-        None,
-        Rules::Replayed,
-        &Limits::NONE,
-    );
+    let (document, then_force) = match machine.recreate() {
+        Recreate::Commands {
+            document,
+            then_force,
+        } => (document, then_force),
+        Recreate::Record(record) => {
+            let loaded = RecordReader::new().decode(RECORD_VERSION, &record, interner);
+            return loaded.expect("what was written is read");
+        }
+    };
+    let parsed = parse_machine(interner, &document, None, Rules::Replayed, &Limits::NONE);
     let mut replayed = parsed.expect("written, so read").machine;
-    if let Some((state, reason)) = commands.then_force {
+    if let Some((state, reason)) = then_force {
         let target = replayed.resolve_move(state, Force::Yes, Rules::Documented);
         replayed.enter(target.expect("a known state"), Some(reason));
     }

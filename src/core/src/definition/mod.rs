@@ -9,6 +9,7 @@
 mod archive;
 mod error;
 mod parts;
+mod pending;
 mod transitions;
 mod view;
 
@@ -18,6 +19,7 @@ pub(crate) use self::archive::ArchiveBytes;
 pub use self::error::ArchiveError;
 pub(crate) use self::parts::DefinitionParts;
 pub use self::parts::StateId;
+pub use self::pending::{EventId, Fire, Pretend, Timer, pretend};
 use self::transitions::Transitions;
 pub(crate) use self::view::{DefinitionView, nth_range};
 use crate::escape;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use redis_state_core::{Interner, Machine, RecordReader, RecordWriter, Rules};
+use redis_state_core::{Interner, Machine, RECORD_VERSION, RecordReader, RecordWriter, Rules};
 
 use crate::machines::read;
 use crate::model::Model;
@@ -67,7 +67,7 @@ fn decoding_the_golden_bytes_gives_the_machine() {
     for name in MACHINES {
         let record = golden(&format!("{name}.record"));
         let machine = RecordReader::new()
-            .decode(&record, &Interner::new())
+            .decode(RECORD_VERSION, &record, &Interner::new())
             .unwrap();
         model(name).assert_is(&machine);
         model(name).assert_moves(&machine);
@@ -102,7 +102,7 @@ fn decoding_a_golden_file_gives_the_machines() {
     reader.begin_file();
     for (at, name) in file().iter().enumerate() {
         let record = golden(&format!("file-{at}.record"));
-        let machine = reader.decode(&record, &interner).unwrap();
+        let machine = reader.decode(RECORD_VERSION, &record, &interner).unwrap();
         model(name).assert_is(&machine);
     }
     assert_eq!(interner.stats().definitions, 3);
