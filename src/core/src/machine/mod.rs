@@ -120,6 +120,11 @@ impl Machine {
         self.body.reason()
     }
 
+    /// Returns the version that the next change leads to.
+    pub fn next_version(&self) -> u32 {
+        next_version(self.version())
+    }
+
     /// Returns when the machine entered its state, in ms since 1970, if it is timed.
     pub fn since(&self) -> Option<u64> {
         self.body.times().map(|times| times.since)
@@ -201,6 +206,10 @@ impl Machine {
     /// Writes the same document for a caller who asks again and again: into a buffer that is used
     /// for all machines (what it held before does not matter and is not cleared), and the body,
     /// which this definition's machines have in common, is cached.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "where the document was just written"
+    )]
     pub fn render_cached<'a>(&self, rules: Rules, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         let written = self.write(rules, scratch);
         if self.definition.body().is_none() {

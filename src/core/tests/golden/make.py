@@ -11,7 +11,8 @@ import struct
 import sys
 
 HERE = pathlib.Path(__file__).parent
-ALONE, FIRST, EARLIER, REASON = 0, 1, 2, 4
+ALONE, FIRST, EARLIER = 0, 1, 2
+REASON, VERSION, IDS, TIMES, HISTORY = 4, 8, 16, 32, 64
 
 
 def document(rows, initial, current="", reason=""):
@@ -29,6 +30,64 @@ MACHINES = {
     "current-elsewhere": document([("a", ["b"])], "a", "somewhere else"),
     "names": document([("", ["\0", '"\\\r\n\t\x1f\x7f']), ("naïve", ["🚀", "\u2028", ""])], "", "🚀", '\0 😀 "'),
     "wide": document([("hub", [f"spoke-{at}" for at in range(300)])], "hub", "spoke-298", "x" * 200),
+}
+
+
+def entry(version, at, kind, came, event, to, user, by="", reason="", id=""):
+    return {"version": version, "at": at, "kind": kind, "from": came, "event": event, "to": to,
+            "user": user, "by": by, "reason": reason, "id": id}
+
+
+def known_id(token, kind, subject, to, state, version):
+    return {"token": token, "kind": kind, "subject": subject, "to": to, "state": state, "version": version}
+
+
+T = 1_700_000_000_000
+LIFE = [("a", ["b"]), ("b", ["a"])]
+# What machines have beside document and state. Tests do what is told here, and compare.
+LIVES = {
+    "life-moved": document(ORDER, "new", "shipped", "by van") | {"life": {"version": 300}},
+    "life-ids": document(ORDER, "new", "cancelled") | {
+        "life": {"version": 5, "ids": [
+            known_id("first", "new", None, None, "new", 1),
+            known_id("né", "fire", "", "paid", "paid", 2),
+            known_id("x" * 64, "force", "new", None, "new", 3),
+            known_id("y", "redefine", None, None, "new", 4),
+            known_id("z", "move", "cancelled", None, "cancelled", 5),
+        ]},
+    },
+    # Of a definition with an event `go` between the two, a timer of a second in a, one without a time
+    # in b, and five moves remembered.
+    "life-timed": document(LIFE, "a", "b", "r") | {
+        "events": ["go"],
+        "life": {"version": 7, "since": T + 200_002, "due": T + 200_502, "given": True, "ids": [
+            known_id("id-0", "new", None, None, "a", 1),
+            known_id("id-1", "fire", "go", None, "b", 2),
+            known_id("id-2", "force", "b", None, "b", 3),
+            known_id("id-3", "move", "a", None, "a", 4),
+            known_id("id-4", "fire", "go", "b", "b", 5),
+        ], "history": [
+            entry(3, T + 1600, "force", "b", "", "b", "worker", id="id-2"),
+            entry(4, T + 200_000, "move", "b", "", "a", "worker", "", "é" * 512, "id-3"),
+            entry(5, T + 200_000, "move", "a", "go", "b", "", id="id-4"),
+            entry(6, T + 200_001, "reset", "b", "", "a", "default"),
+            entry(7, T + 200_002, "move", "a", "go", "b", "default", "ada", "r"),
+        ]},
+    },
+    # Redefined to it from one that had a third state, c, and an event, stop.
+    "life-redefined": document(LIFE, "a", "b", "r") | {
+        "events": ["go"],
+        "life": {"version": 4, "since": T + 2, "due": None, "given": False, "ids": [
+            known_id("x", "fire", "go", None, "b", 2),
+            known_id("y", "fire", "stop", None, "c", 3),
+            known_id("z", "redefine", None, None, "b", 4),
+        ], "history": [
+            entry(1, T, "new", None, "", "a", "default"),
+            entry(2, T + 1, "move", "a", "go", "b", "default", id="x"),
+            entry(3, T + 2, "move", "b", "stop", "c", "default", "", "r", "y"),
+            entry(4, T + 3, "redefine", "c", "", "b", "default", id="z"),
+        ]},
+    },
 }
 # One RDB file: its machines in order. Equal definitions are in it once, numbered from here on.
 FIRST_NUMBER = 2**64 - 2
@@ -81,15 +140,86 @@ def varint(number):
 
 
 def record(machine, form=ALONE, definition=0):
-    reason = machine["reason"].encode()
-    out = bytes([form | (REASON if reason else 0)])
+    life = machine.get("life", {})
+    parts = [
+        (VERSION, b"" if life.get("version", 1) == 1 else varint(life["version"])),
+        (TIMES, times(life)),
+        (REASON, block(machine["reason"].encode())),
+        (IDS, block(b"".join(known(machine, known_id) for known_id in life.get("ids", [])))),
+        (HISTORY, block(history(machine, life.get("history", [])))),
+    ]
+    out = bytes([form | sum(flag for flag, part in parts if part)])
     out += varint(numbered(machine).index(machine["current"]))
-    if reason:
-        out += varint(len(reason)) + reason
+    out += b"".join(part for _, part in parts)
     if form != ALONE:
         out += struct.pack("<Q", (FIRST_NUMBER + definition) % 2**64)
     if form != EARLIER:
         out += archive(machine)
+    return out
+
+
+def block(data):
+    """A length and the bytes; nothing of nothing."""
+    return varint(len(data)) + data if data else b""
+
+
+def text(data):
+    return varint(len(data.encode())) + data.encode()
+
+
+def name(known, wanted):
+    """A state or an event that is remembered: by its number, or as text."""
+    if wanted in known:
+        return varint(2 * known.index(wanted))
+    return varint(2 * len(wanted.encode()) + 1) + wanted.encode()
+
+
+def times(life):
+    if "since" not in life:
+        return b""
+    due = life["due"]
+    code = 0 if due is None else 1 + 2 * (due - life["since"]) + life["given"]
+    return varint(life["since"]) + varint(code)
+
+
+KINDS = ["fire", "move", "force", "new", "redefine"]
+MOVES = ["new", "set", "move", "force", "reset", "timeout", "redefine"]
+
+
+def known(machine, known_id):
+    states, events = numbered(machine), ["", *machine.get("events", [])]
+    kind, subject, to = known_id["kind"], known_id["subject"], known_id["to"]
+    out = bytes([KINDS.index(kind) | (8 if to is not None else 0)]) + text(known_id["token"])
+    if subject is not None:
+        out += name(events if kind == "fire" else states, subject)
+    if to is not None:
+        out += name(states, to)
+    return out + name(states, known_id["state"]) + varint(known_id["version"])
+
+
+def history(machine, entries):
+    """Entries come oldest first, each with its user and its time."""
+    if not entries:
+        return b""
+    states, events = numbered(machine), ["", *machine.get("events", [])]
+    last, oldest = entries[-1], entries[0]
+    user = last["user"].encode()
+    out = bytes([len(entries)]) + varint(last["at"])
+    out += varint(2 * len(user) + (oldest["from"] is not None)) + user
+    if oldest["from"] is not None:
+        out += name(states, oldest["from"])
+    for before, entry in zip([None, *entries], entries):
+        other_user = before is not None and before["user"] != entry["user"]
+        fields = [
+            (8, name(events, entry["event"]) if entry["event"] else b""),
+            (16, text(before["user"]) if other_user else b""),
+            (32, text(entry["by"]) if entry["by"] else b""),
+            (64, text(entry["reason"]) if entry["reason"] else b""),
+            (128, text(entry["id"]) if entry["id"] else b""),
+        ]
+        out += bytes([MOVES.index(entry["kind"]) | sum(flag for flag, field in fields if field)])
+        out += varint(entry["at"] - before["at"] if before else 0) + name(states, entry["to"])
+        out += b"".join(field for _, field in fields)
     return out
 
 
@@ -109,6 +239,9 @@ def files():
     for name, machine in MACHINES.items():
         yield f"{name}.json", normal_form(machine)
         yield f"{name}.archive", archive(machine)
+        yield f"{name}.record", record(machine)
+    for name, machine in LIVES.items():
+        yield f"{name}.json", json.dumps(machine["life"], ensure_ascii=False, indent=1).encode() + b"\n"
         yield f"{name}.record", record(machine)
     yield "file.json", json.dumps(FILE).encode() + b"\n"
     known = []

@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "each user needs a part of it")]
 
 mod json;
+pub mod life;
+pub mod workflow;
 
 use std::collections::{HashMap, HashSet};
 
