@@ -2,19 +2,21 @@
 
 use super::Machine;
 use super::body::Position;
-use super::history::{Event, MoveKind};
+use super::history::{self, Event, MoveKind};
 use super::ids::{self, IdKind, Known};
 use super::moves::push_history;
 use super::names::{self, Translation};
 use super::next_version;
 use super::request::{Context, MoveError, Options};
 use super::texts::Texts;
-use super::times::{Deadline, MAX_TIME, Times};
-use crate::definition::Definition;
+use super::timers::deadline;
+use super::times::{MAX_TIME, Times};
 
 impl Machine {
-    /// Returns a machine that was read from a document as one that begins now, where there was none:
-    /// at version 1. An ID among the options is remembered as that of an `SM.NEW`.
+    /// Returns a machine that was just read from a document as one that begins now, where there was
+    /// none. It is at version 1. An ID among the options is remembered as that of an `SM.NEW`.
+    ///
+    /// A machine that isn't timed needs this only for its options.
     ///
     /// # Errors
     ///
@@ -26,6 +28,12 @@ impl Machine {
     ) -> Result<Self, MoveError> {
         let at = context.now.min(MAX_TIME);
         let times = first_times(&self, options, at)?;
+        if times.is_none() && options.id.is_none() {
+            if let Some(reason) = options.reason {
+                self.body.set_reason(reason);
+            }
+            return Ok(self);
+        }
         let reason = options.reason.unwrap_or(self.reason()).to_owned();
         let token = options.id.map(|token| Known {
             kind: IdKind::New,
@@ -46,7 +54,6 @@ impl Machine {
             },
             |out| push_history(&[], None, &new, &self.definition, out),
         );
-        self.body.set_position(Position::new(self.current(), 1));
         self.body.set_rare(times, texts);
         Ok(self)
     }
@@ -55,6 +62,9 @@ impl Machine {
     /// version goes on, the history too, with one more entry; all else is that of a new machine.
     #[must_use]
     pub fn replace(mut self, old: &Self, context: &Context<'_>) -> Self {
+        if !self.definition.is_timed() {
+            return self.continue_version(old);
+        }
         let at = context.now.clamp(old.last_time(), MAX_TIME);
         let options = Options::default();
         // No timer is given, so none can be wrong.
@@ -65,17 +75,17 @@ impl Machine {
             new: &self.definition,
         };
         let set = Event {
-            from: super::history::translate_state(old.current(), names),
+            from: history::translate_state(old.current(), names),
             ..self.event(MoveKind::Set, at, &reason, &options, context)
         };
         let room = old.body.history().len() + set.room();
-        let history = old.body.history();
+        let before = old.body.history();
         let texts = Texts::new(
             &reason,
             room,
             |_| {},
             |out| {
-                push_history(history, Some(names), &set, &self.definition, out);
+                push_history(before, Some(names), &set, &self.definition, out);
             },
         );
         self.body.set_rare(times, texts);
@@ -120,19 +130,10 @@ fn first_times(
     options: &Options<'_>,
     at: u64,
 ) -> Result<Option<Times>, MoveError> {
-    let definition: &Definition = machine.definition();
-    let state = machine.current();
-    let Some(timer) = definition.timer(state) else {
-        if options.timer.is_some() {
-            return Err(MoveError::NoTimer(definition.name_bytes(state).into()));
-        }
-        return Ok(definition.is_timed().then(|| Times::new(at, None)));
-    };
-    let given = options.timer.map(|given| (given.due(at), true));
-    let default = timer
-        .ms
-        .map(|ms| (at.saturating_add(ms).min(MAX_TIME), false));
-    let deadline = given.or(default);
-    let deadline = deadline.map(|(at, is_given)| Deadline { at, is_given });
+    let definition = machine.definition();
+    if !definition.is_timed() && options.timer.is_none() {
+        return Ok(None);
+    }
+    let deadline = deadline(definition, machine.current(), options, at, None, at)?;
     Ok(Some(Times::new(at, deadline)))
 }

@@ -11,7 +11,8 @@ use super::ids::{self, IdKind, Known};
 use super::names::{self, Name, Translation};
 use super::request::{Context, Force, MoveError, Options, Outcome, Request, Verdict};
 use super::texts::Texts;
-use super::times::{Deadline, MAX_TIME, Times};
+use super::timers::deadline;
+use super::times::{MAX_TIME, Times};
 use super::{Machine, body::Position, next_version};
 use crate::definition::{Definition, EventId, Fire, StateId};
 use crate::interner::Interned;
@@ -446,33 +447,6 @@ fn only_target(fire: &Fire<'_>, definition: &Definition) -> Result<Option<StateI
     }
     let names = fire.iter().map(|state| definition.name_bytes(state));
     Err(MoveError::ambiguous(names))
-}
-
-/// Returns the deadline in a state. `kept` stays if the state has a timer; a default counts from
-/// `from`.
-fn deadline(
-    definition: &Definition,
-    state: StateId,
-    options: &Options<'_>,
-    at: u64,
-    kept: Option<Deadline>,
-    from: u64,
-) -> Result<Option<Deadline>, MoveError> {
-    let Some(timer) = definition.timer(state) else {
-        return match options.timer {
-            Some(_) => Err(MoveError::NoTimer(definition.name_bytes(state).into())),
-            None => Ok(None),
-        };
-    };
-    let given = options.timer.map(|given| Deadline {
-        at: given.due(at),
-        is_given: true,
-    });
-    let default = timer.ms.map(|ms| Deadline {
-        at: from.saturating_add(ms).min(MAX_TIME),
-        is_given: false,
-    });
-    Ok(given.or(kept).or(default))
 }
 
 /// Returns what is remembered of a request with an ID.

@@ -2,7 +2,9 @@
 
 use super::Machine;
 use super::moves::Checked;
-use super::request::{Context, Options, Outcome, Request, Verdict};
+use super::request::{Context, MoveError, Options, Outcome, Request, Verdict};
+use super::times::{Deadline, MAX_TIME};
+use crate::definition::{Definition, StateId};
 
 /// How many overdue timers of one machine fire in a row, each counting from the one before. The one
 /// after that counts from now.
@@ -54,4 +56,35 @@ impl Machine {
         }
         true
     }
+}
+
+/// Returns the deadline of a state that is entered at `at`: the one that is given, else `kept`, else
+/// the definition's, counted from `from`.
+///
+/// # Errors
+///
+/// If one is given and the state has no timer.
+pub(super) fn deadline(
+    definition: &Definition,
+    state: StateId,
+    options: &Options<'_>,
+    at: u64,
+    kept: Option<Deadline>,
+    from: u64,
+) -> Result<Option<Deadline>, MoveError> {
+    let Some(timer) = definition.timer(state) else {
+        return match options.timer {
+            Some(_) => Err(MoveError::NoTimer(definition.name_bytes(state).into())),
+            None => Ok(None),
+        };
+    };
+    let given = options.timer.map(|given| Deadline {
+        at: given.due(at),
+        is_given: true,
+    });
+    let default = timer.ms.map(|ms| Deadline {
+        at: from.saturating_add(ms).min(MAX_TIME),
+        is_given: false,
+    });
+    Ok(given.or(kept).or(default))
 }
