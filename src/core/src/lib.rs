@@ -53,12 +53,13 @@ mod record;
 mod rules;
 
 pub use definition::{ArchiveError, Definition, EventId, Fire, StateId, Timer};
-#[doc(hidden)]
-pub use definition::{Pretend, pretend};
 pub use document::DocumentError;
 pub use export::Diagram;
 pub use interner::{Interned, Interner, InternerStats};
-pub use limits::{Limit, LimitKind, Limits, MAX_DOCUMENT_BYTES, MAX_REASON_BYTES, MAX_STATES};
+pub use limits::{
+    Limit, LimitKind, Limits, MAX_DOCUMENT_BYTES, MAX_HISTORY, MAX_LABEL_BYTES, MAX_MS,
+    MAX_REASON_BYTES, MAX_STATES,
+};
 pub use lint::{Finding, Severity};
 pub use machine::{
     BlockMover, Checked, Context, Deadline, Fired, Force, GivenTimer, HistoryEntry,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hashbrown::HashTable;
 
+use super::Source;
 use super::interned::Interned;
 use crate::definition::StateId;
 use crate::document::SourceKey;
@@ -56,8 +57,7 @@ struct KeptDocument {
     /// Whether there was one: the bytes alone do not say.
     is_stripped: bool,
     definition: Weak<Interned>,
-    /// The current state that the bytes themselves give.
-    current: StateId,
+    source: Source,
 }
 
 impl SharedTable {
@@ -115,18 +115,23 @@ impl SharedTable {
     }
 
     /// Returns the definition of a document that is kept, and the state that its bytes give. The
-    /// hash only finds the candidate, the comparison is the proof.
+    /// hash only finds the candidate, the comparison is the proof. If asked, only a plain document
+    /// is recognised.
     pub(super) fn recognise(
         &self,
         hash: u64,
         key: &SourceKey<'_>,
+        only_plain: bool,
     ) -> Option<(Arc<Interned>, StateId)> {
         let table = self.lock();
         let same = |kept: &KeptDocument| {
             kept.hash == hash && kept.is_stripped == key.is_stripped() && *kept.bytes == *key.rest
         };
         let kept = table.documents.find(hash, same)?;
-        Some((kept.definition.upgrade()?, kept.current))
+        if only_plain && !kept.source.is_plain {
+            return None;
+        }
+        Some((kept.definition.upgrade()?, kept.source.current))
     }
 
     /// Keeps a document, in place of the one kept before for the same definition.
@@ -135,14 +140,14 @@ impl SharedTable {
         hash: u64,
         key: &SourceKey<'_>,
         definition: &Arc<Interned>,
-        current: StateId,
+        source: Source,
     ) {
         let document = KeptDocument {
             hash,
             bytes: key.rest.into(),
             is_stripped: key.is_stripped(),
             definition: Arc::downgrade(definition),
-            current,
+            source,
         };
         let mut table = self.lock();
         table.forget_document(definition);
@@ -247,7 +252,7 @@ impl Table {
 mod tests {
     use super::super::Interner;
     use super::*;
-    use crate::definition::DefinitionParts;
+    use crate::definition::{DefinitionParts, NameTables};
     use crate::hash;
     use crate::probe::Probe;
 
@@ -258,7 +263,7 @@ mod tests {
             ..DefinitionParts::default()
         };
         let hashes = std::iter::once(hash::of_bytes(name.as_bytes()));
-        let names = || Probe::of_distinct(hashes, 1);
+        let names = || NameTables::of_states(Probe::of_distinct(0, hashes, 1));
         interner.intern(&parts, names).unwrap()
     }
 

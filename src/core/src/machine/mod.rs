@@ -36,7 +36,7 @@ pub(crate) use self::stored::{StoredParts, StoredTimes};
 pub use self::timers::{Fired, MAX_STEPS};
 pub use self::times::{Deadline, MAX_TIME};
 pub(crate) use self::wire::{Cursor, put_bytes, put_varint};
-use crate::definition::{DefinitionParts, StateId};
+use crate::definition::{DefinitionParts, NameTables, StateId};
 use crate::document::{self, Reason, Written};
 use crate::interner::{Interned, Interner};
 use crate::rules::Rules;
@@ -81,7 +81,7 @@ impl Machine {
         let (parts, names) = DefinitionParts::blank();
         #[expect(clippy::expect_used, reason = "a constant, covered by a test")]
         let definition = interner
-            .intern(&parts, || names)
+            .intern(&parts, || NameTables::of_states(names))
             .expect("the blank definition is sound");
         Self::new(definition, 0)
     }

@@ -26,6 +26,18 @@ const MACHINES: [&str; 9] = [
     "wide",
 ];
 
+/// Those that version 1 of the archive can't hold.
+const NEW_MACHINES: [&str; 8] = [
+    "events",
+    "any",
+    "any-alone",
+    "timers",
+    "all",
+    "named",
+    "bits",
+    "no-bits",
+];
+
 fn golden(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
@@ -47,23 +59,55 @@ fn every_golden_file_is_here() {
     let names = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
-    let mut archives: Vec<String> = names
-        .filter_map(|name| name.to_str()?.strip_suffix(".archive").map(str::to_owned))
-        .collect();
-    archives.sort();
-    let mut here = MACHINES.map(str::to_owned);
-    here.sort();
-    assert_eq!(archives, here);
+    let names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
+    let with = |suffix: &str| {
+        let stems = names.iter().filter_map(|name| name.strip_suffix(suffix));
+        let mut stems: Vec<String> = stems.map(str::to_owned).collect();
+        stems.sort();
+        stems
+    };
+    let mut first = MACHINES.to_vec();
+    let mut all = [&MACHINES[..], &NEW_MACHINES].concat();
+    first.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(with(".archive"), first);
+    assert_eq!(with(".archive2"), all);
+}
+
+/// Returns a golden record with the archive in it, if it has one, as version 2.
+fn record_of_today(record: &str, machine: &str) -> Vec<u8> {
+    let [record, old] = [record.to_owned(), format!("{machine}.archive")].map(|name| golden(&name));
+    match record.strip_suffix(&old[..]) {
+        Some(start) => [start, &golden(&format!("{machine}.archive2"))].concat(),
+        None => record,
+    }
 }
 
 #[test]
 fn encoding_gives_the_golden_bytes() {
-    for name in MACHINES {
+    for name in MACHINES.iter().chain(&NEW_MACHINES) {
         let machine = machine(&Interner::new(), name);
         let archive = machine.definition().archive();
-        assert_eq!(archive, golden(&format!("{name}.archive")), "{name}");
-        assert_eq!(alone(&machine), golden(&format!("{name}.record")), "{name}");
+        assert_eq!(archive, golden(&format!("{name}.archive2")), "{name}");
     }
+    for name in MACHINES {
+        let record = record_of_today(&format!("{name}.record"), name);
+        assert_eq!(alone(&machine(&Interner::new(), name)), record, "{name}");
+    }
+}
+
+/// Checks that a record is the machine of that name.
+fn assert_is(record: &[u8], name: &str) {
+    let machine = RecordReader::new()
+        .decode(record, &Interner::new())
+        .unwrap();
+    let json = golden(&format!("{name}.json"));
+    let model = model(name);
+    model.assert_is(&machine);
+    model.assert_moves(&machine);
+    assert_eq!(machine.render(Rules::Documented), json, "{name}");
+    let archive = golden(&format!("{name}.archive2"));
+    assert_eq!(machine.definition().archive(), archive, "{name}");
 }
 
 #[test]
@@ -80,6 +124,40 @@ fn decoding_the_golden_bytes_gives_the_machine() {
             let json = golden(&format!("{name}.json"));
             assert_eq!(machine.render(Rules::Documented), json, "{name}");
         }
+    for name in MACHINES {
+        assert_is(&record_of_today(&format!("{name}.record"), name), name);
+    }
+    for name in NEW_MACHINES {
+        let archive = golden(&format!("{name}.archive2"));
+        let machine = machine(&Interner::new(), name);
+        let start = alone(&machine);
+        let start = start.strip_suffix(machine.definition().archive()).unwrap();
+        assert_is(&[start, &archive].concat(), name);
+    }
+}
+
+/// What release 1.0 wrote is the same machine today.
+#[test]
+fn decoding_the_golden_bytes_of_version_1_gives_the_machine() {
+    for name in MACHINES {
+        assert_is(&golden(&format!("{name}.record")), name);
+    }
+}
+
+/// An archive of either version is the same object.
+#[test]
+fn both_versions_of_an_archive_are_one_definition() {
+    for name in MACHINES {
+        let interner = Interner::new();
+        let record = format!("{name}.record");
+        let records = [golden(&record), record_of_today(&record, name)];
+        let machines =
+            records.map(|record| RecordReader::new().decode(&record, &interner).unwrap());
+        assert_eq!(interner.stats().definitions, 1);
+        assert!(std::sync::Arc::ptr_eq(
+            machines[0].definition(),
+            machines[1].definition()
+        ));
     }
 }
 
@@ -98,7 +176,8 @@ fn encoding_a_file_gives_the_golden_bytes() {
     for (at, machine) in machines.iter().enumerate() {
         let mut record = Vec::new();
         writer.write(machine, &mut record);
-        assert_eq!(record, golden(&format!("file-{at}.record")), "{at}");
+        let expected = record_of_today(&format!("file-{at}.record"), &file()[at]);
+        assert_eq!(record, expected, "{at}");
     }
 }
 
