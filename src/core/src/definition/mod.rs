@@ -323,7 +323,7 @@ impl Definition {
 
     /// Returns the targets of a state's own row, in document order, each once.
     #[expect(clippy::indexing_slicing, reason = "a place in the row itself")]
-    fn row_once(&self, from: StateId) -> impl Iterator<Item = StateId> + '_ {
+    pub(crate) fn row_once(&self, from: StateId) -> impl Iterator<Item = StateId> + '_ {
         let view = self.view();
         let (range, targets) = (view.row_range(from), view.row(from));
         let mut seen = StateSet::default();
