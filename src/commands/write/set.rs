@@ -28,11 +28,9 @@ impl Command for Set {
         // Another server must read the document as this one did, whatever its configuration.
         let rewritten = (!parsed.documented).then(|| parsed.machine.render(Rules::Documented));
         let old = key.value_mut().map(|machine| &*machine);
-        let knows_time = [Some(&parsed.machine), old];
-        let knows_time = knows_time.iter().flatten();
-        let is_timed = knows_time
-            .map(|machine| machine.definition().is_timed())
-            .any(|is| is);
+        let machines = [Some(&parsed.machine), old];
+        let mut machines = machines.iter().flatten();
+        let is_timed = machines.any(|machine| machine.definition().is_timed());
         let moment = is_timed.then(|| Moment::of(context, given.as_ref()));
         let stored = in_place_of(parsed.machine, old, moment.as_ref())?;
         key.put(stored);
