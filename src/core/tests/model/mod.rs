@@ -6,8 +6,8 @@
 
 mod json;
 pub mod life;
-pub mod workflow;
 mod read;
+pub mod workflow;
 
 use std::collections::{HashMap, HashSet};
 
