@@ -35,61 +35,6 @@ MACHINES = {
 }
 
 
-def entry(version, at, kind, came, event, to, user, by="", reason="", id=""):
-    return {"version": version, "at": at, "kind": kind, "from": came, "event": event, "to": to,
-            "user": user, "by": by, "reason": reason, "id": id}
-
-
-def known_id(token, kind, subject, to, state, version):
-    return {"token": token, "kind": kind, "subject": subject, "to": to, "state": state, "version": version}
-
-
-T = 1_700_000_000_000
-LIFE = [("a", ["b"]), ("b", ["a"])]
-# What machines have beside document and state. Tests do what is told here, and compare.
-LIVES = {
-    "life-moved": document(ORDER, "new", "shipped", "by van") | {"life": {"version": 300}},
-    "life-ids": document(ORDER, "new", "cancelled") | {
-        "life": {"version": 5, "ids": [
-            known_id("first", "new", None, None, "new", 1),
-            known_id("né", "fire", "", "paid", "paid", 2),
-            known_id("x" * 64, "force", "new", None, "new", 3),
-            known_id("y", "redefine", None, None, "new", 4),
-            known_id("z", "move", "cancelled", None, "cancelled", 5),
-        ]},
-    },
-    # Of a definition with an event `go` between the two, a timer of a second in a, one without a time
-    # in b, and five moves remembered.
-    "life-timed": document(LIFE, "a", "b", "r") | {
-        "events": ["go"],
-        "life": {"version": 7, "since": T + 200_002, "due": T + 200_502, "given": True, "ids": [
-            known_id("id-0", "new", None, None, "a", 1),
-            known_id("id-1", "fire", "go", None, "b", 2),
-            known_id("id-2", "force", "b", None, "b", 3),
-            known_id("id-3", "move", "a", None, "a", 4),
-            known_id("id-4", "fire", "go", "b", "b", 5),
-        ], "history": [
-            entry(3, T + 1600, "force", "b", "", "b", "worker", id="id-2"),
-            entry(4, T + 200_000, "move", "b", "", "a", "worker", "", "é" * 512, "id-3"),
-            entry(5, T + 200_000, "move", "a", "go", "b", "", id="id-4"),
-            entry(6, T + 200_001, "reset", "b", "", "a", "default"),
-            entry(7, T + 200_002, "move", "a", "go", "b", "default", "ada", "r"),
-        ]},
-    },
-    # Redefined to it from one that had a third state, c, and an event, stop.
-    "life-redefined": document(LIFE, "a", "b", "r") | {
-        "events": ["go"],
-        "life": {"version": 4, "since": T + 2, "due": None, "given": False, "ids": [
-            known_id("x", "fire", "go", None, "b", 2),
-            known_id("y", "fire", "stop", None, "c", 3),
-            known_id("z", "redefine", None, None, "b", 4),
-        ], "history": [
-            entry(1, T, "new", None, "", "a", "default"),
-            entry(2, T + 1, "move", "a", "go", "b", "default", id="x"),
-            entry(3, T + 2, "move", "b", "stop", "c", "default", "", "r", "y"),
-            entry(4, T + 3, "redefine", "c", "", "b", "default", id="z"),
-        ]},
-    },
 MINUTE, DAY = 60_000, 86_400_000
 # What version 1 of the archive can't hold.
 NEW_MACHINES = {
@@ -135,6 +80,64 @@ NEW_MACHINES = {
         "s40",
         any={"stop": ["s40", "end"], "next": ["end"], "back": ["s41"]},
     ),
+}
+
+
+def entry(version, at, kind, came, event, to, user, by="", reason="", id=""):
+    return {"version": version, "at": at, "kind": kind, "from": came, "event": event, "to": to,
+            "user": user, "by": by, "reason": reason, "id": id}
+
+
+def known_id(token, kind, subject, to, state, version):
+    return {"token": token, "kind": kind, "subject": subject, "to": to, "state": state, "version": version}
+
+
+T = 1_700_000_000_000
+# An event between the two states, a timer of a second in a, one without a time in b, and five moves
+# remembered.
+LIFE = document(
+    [("a", {"go": ["b"]}), ("b", {"go": ["a"]})], "a", "b", "r", after={"a": (1000, "b"), "b": (0, "a")}, history=5
+)
+# What machines have beside document and state. Tests do what is told here, and compare.
+LIVES = {
+    "life-moved": document(ORDER, "new", "shipped", "by van") | {"life": {"version": 300}},
+    "life-ids": document(ORDER, "new", "cancelled") | {
+        "life": {"version": 5, "ids": [
+            known_id("first", "new", None, None, "new", 1),
+            known_id("né", "fire", "", "paid", "paid", 2),
+            known_id("x" * 64, "force", "new", None, "new", 3),
+            known_id("y", "redefine", None, None, "new", 4),
+            known_id("z", "move", "cancelled", None, "cancelled", 5),
+        ]},
+    },
+    "life-timed": LIFE | {
+        "life": {"version": 7, "since": T + 200_002, "due": T + 200_502, "given": True, "ids": [
+            known_id("id-0", "new", None, None, "a", 1),
+            known_id("id-1", "fire", "go", None, "b", 2),
+            known_id("id-2", "force", "b", None, "b", 3),
+            known_id("id-3", "move", "a", None, "a", 4),
+            known_id("id-4", "fire", "go", "b", "b", 5),
+        ], "history": [
+            entry(3, T + 1600, "force", "b", "", "b", "worker", id="id-2"),
+            entry(4, T + 200_000, "move", "b", "", "a", "worker", "", "é" * 512, "id-3"),
+            entry(5, T + 200_000, "move", "a", "go", "b", "", id="id-4"),
+            entry(6, T + 200_001, "reset", "b", "", "a", "default"),
+            entry(7, T + 200_002, "move", "a", "go", "b", "default", "ada", "r"),
+        ]},
+    },
+    # Redefined to it from one that had a third state, c, and an event, stop.
+    "life-redefined": LIFE | {
+        "life": {"version": 4, "since": T + 2, "due": None, "given": False, "ids": [
+            known_id("x", "fire", "go", None, "b", 2),
+            known_id("y", "fire", "stop", None, "c", 3),
+            known_id("z", "redefine", None, None, "b", 4),
+        ], "history": [
+            entry(1, T, "new", None, "", "a", "default"),
+            entry(2, T + 1, "move", "a", "go", "b", "default", id="x"),
+            entry(3, T + 2, "move", "b", "stop", "c", "default", "", "r", "y"),
+            entry(4, T + 3, "redefine", "c", "", "b", "default", id="z"),
+        ]},
+    },
 }
 # One RDB file: its machines in order. Equal definitions are in it once, numbered from here on.
 FIRST_NUMBER = 2**64 - 2
@@ -220,11 +223,17 @@ def archive1(machine):
     return header(1, with_root(body, [*heads, initial]))
 
 
+def events_of(machine):
+    """All named events by first appearance: rows, any."""
+    named = [event for _, row in machine["rows"] for event, _ in groups_of(row) if event]
+    return list(dict.fromkeys([*named, *machine["any"]]))
+
+
 def rare_vectors(machine):
     """The vectors of the rare part, and the numbers among them. None if the machine has no such."""
     rows = [groups_of(row) for _, row in machine["rows"]]
     named = [event for row in rows for event, _ in row if event]
-    events = list(dict.fromkeys([*named, *machine["any"]]))
+    events = events_of(machine)
     state = {name: at for at, name in enumerate(numbered(machine))}
     event = {"": 0, **{name: at for at, name in enumerate(events, 1)}}
     groups = [group for row in rows for group in row] if named else []
@@ -297,7 +306,8 @@ def varint(number):
     return bytes([*out, number])
 
 
-def record(machine, form=ALONE, definition=0):
+def record(machine, archive, form=ALONE, definition=0):
+    """The archive is that of the machine's definition, of either version."""
     life = machine.get("life", {})
     parts = [
         (VERSION, b"" if life.get("version", 1) == 1 else varint(life["version"])),
@@ -312,7 +322,7 @@ def record(machine, form=ALONE, definition=0):
     if form != ALONE:
         out += struct.pack("<Q", (FIRST_NUMBER + definition) % 2**64)
     if form != EARLIER:
-        out += archive1(machine)
+        out += archive(machine)
     return out
 
 
@@ -345,7 +355,7 @@ MOVES = ["new", "set", "move", "force", "reset", "timeout", "redefine"]
 
 
 def known(machine, known_id):
-    states, events = numbered(machine), ["", *machine.get("events", [])]
+    states, events = numbered(machine), ["", *events_of(machine)]
     kind, subject, to = known_id["kind"], known_id["subject"], known_id["to"]
     out = bytes([KINDS.index(kind) | (8 if to is not None else 0)]) + text(known_id["token"])
     if subject is not None:
@@ -359,7 +369,7 @@ def history(machine, entries):
     """Entries come oldest first, each with its user and its time."""
     if not entries:
         return b""
-    states, events = numbered(machine), ["", *machine.get("events", [])]
+    states, events = numbered(machine), ["", *events_of(machine)]
     last, oldest = entries[-1], entries[0]
     user = last["user"].encode()
     out = bytes([len(entries)]) + varint(last["at"])
@@ -379,6 +389,8 @@ def history(machine, entries):
         out += varint(entry["at"] - before["at"] if before else 0) + name(states, entry["to"])
         out += b"".join(field for _, field in fields)
     return out
+
+
 def targets_form(targets):
     return targets[0] if len(targets) == 1 else targets
 
@@ -418,10 +430,10 @@ def files():
         yield f"{name}.json", normal_form(machine)
         yield f"{name}.archive", archive1(machine)
         yield f"{name}.archive2", archive(machine)
-        yield f"{name}.record", record(machine)
+        yield f"{name}.record", record(machine, archive1)
     for name, machine in LIVES.items():
         yield f"{name}.json", json.dumps(machine["life"], ensure_ascii=False, indent=1).encode() + b"\n"
-        yield f"{name}.record", record(machine)
+        yield f"{name}.record", record(machine, archive)
     for name, machine in NEW_MACHINES.items():
         yield f"{name}.json", normal_form(machine)
         yield f"{name}.archive2", archive(machine)
@@ -432,7 +444,7 @@ def files():
         form = EARLIER if definition in known else FIRST
         if form == FIRST:
             known.append(definition)
-        yield f"file-{at}.record", record(MACHINES[name], form, known.index(definition))
+        yield f"file-{at}.record", record(MACHINES[name], archive1, form, known.index(definition))
 
 
 def main():

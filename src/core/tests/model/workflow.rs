@@ -13,7 +13,7 @@ pub type After = (String, Option<u64>, Option<String>);
 pub struct Workflow {
     /// For each state its events, `""` for the moves without a name, and where they lead.
     pub map: Vec<(String, Row)>,
-    /// The events that every state has.
+    /// The events that every state has, each with a name and a target.
     pub any: Row,
     /// For each state that has a timer its time and its target.
     pub after: Vec<After>,
@@ -95,12 +95,15 @@ impl Workflow {
             timer.insert("to".into(), json!(to));
             (state.clone(), Value::Object(timer))
         };
-        json!({
+        let mut document = json!({
             "map": Value::Object(self.map.iter().map(row).collect()),
             "any": events(&self.any),
             "after": Value::Object(self.after.iter().map(timer).collect()),
-            "history": self.history,
             "initial": self.initial,
-        })
+        });
+        if self.history > 0 {
+            document["history"] = json!(self.history);
+        }
+        document
     }
 }

@@ -5,13 +5,12 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use redis_state_core::{
-    Checked, Context, Force, GivenTimer, HistoryEntry, Interner, Machine, MoveError, Options,
-    RECORD_VERSION, RecordReader, Request, Rules,
+    Checked, Context, Force, GivenTimer, HistoryEntry, Interner, Limits, Machine, MoveError,
+    Options, RECORD_VERSION, RecordReader, Request, Rules, parse_machine,
 };
 
 use crate::model::life::{Answer, Ask, Entry, Given, Life, With};
 use crate::model::workflow::{After, Row, Workflow};
-use crate::pending::read;
 use crate::records::alone;
 
 /// Returns the names of states: two are so long that a history cuts them, one of them to the other.
@@ -30,6 +29,14 @@ fn events() -> Vec<String> {
         "a".to_owned(),
         long,
     ]
+}
+
+/// Returns a machine of a workflow as a document gives it.
+pub fn read(interner: &Interner, workflow: &Workflow, state: &str) -> Machine {
+    let json = workflow.document().to_string();
+    let (json, state) = (json.as_bytes(), Some(state.as_bytes()));
+    let parsed = parse_machine(interner, json, state, Rules::Documented, &Limits::NONE);
+    parsed.unwrap().machine
 }
 
 pub fn workflow() -> impl Strategy<Value = Workflow> {
@@ -52,12 +59,12 @@ pub fn workflow() -> impl Strategy<Value = Workflow> {
             let mut names: Vec<String> = all.filter(|(_, is)| *is).map(|(name, _)| name).collect();
             names.push("d".to_owned());
             let name = |at: &Index| at.get(&names).clone();
-            let row = |row: &[(usize, Vec<Index>)], with_nameless: bool| {
+            let row = |row: &[(usize, Vec<Index>)], is_any: bool| {
                 let mut out = Row::new();
                 for (event, targets) in row {
                     let event = events()[*event].clone();
                     let known = out.iter().any(|(other, _)| *other == event);
-                    if known || (event.is_empty() && !with_nameless) {
+                    if known || (is_any && (event.is_empty() || targets.is_empty())) {
                         continue;
                     }
                     let mut targets: Vec<String> = targets.iter().map(name).collect();
@@ -75,9 +82,9 @@ pub fn workflow() -> impl Strategy<Value = Workflow> {
             let pairs = names.iter().zip(&rows);
             Workflow {
                 map: pairs
-                    .map(|(state, own)| (state.clone(), row(own, true)))
+                    .map(|(state, own)| (state.clone(), row(own, false)))
                     .collect(),
-                any: row(&any, false),
+                any: row(&any, true),
                 after: timers,
                 history,
                 initial: name(&initial),

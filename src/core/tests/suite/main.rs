@@ -19,7 +19,6 @@ mod machines;
 mod memory;
 mod moves;
 mod parts;
-mod pending;
 mod recognition;
 mod records;
 mod redaction;

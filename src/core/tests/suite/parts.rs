@@ -5,8 +5,8 @@ use redis_state_core::{
     RECORD_VERSION, RECORD_VERSION_1_0, RecordReader, Recreate, Request, Rules, parse_machine,
 };
 
+use crate::life::read;
 use crate::model::workflow::Workflow;
-use crate::pending::read;
 use crate::records::{alone, error};
 
 /// Returns a workflow of a ring of states, each with an event to the next one and a timer.
