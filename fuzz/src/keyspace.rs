@@ -163,13 +163,19 @@ impl Keyspace {
         })
     }
 
-    /// Checks that findings name states and none comes twice. Other tests look at what they say.
+    /// Checks that findings name states or events and none comes twice. Other tests look at what they say.
     fn lint(&self, key: &[u8]) -> Reply {
         self.ask(key, |machine, model| {
+            let subject = |finding: &redis_state_core::Finding| {
+                let name = finding.subject(machine.definition());
+                String::from_utf8(name.to_vec()).expect("names are text")
+            };
             let findings = machine.lint().into_iter();
-            let told = findings.map(|f| (f.code, machine.definition().name(f.state).to_owned()));
+            let told = findings.map(|finding| (finding.code, subject(&finding)));
             let told: Vec<(&str, String)> = told.collect();
-            assert!(told.iter().all(|(_, state)| model.states.contains(state)));
+            let events = model.event_names();
+            let is_known = |name: &String| model.states.contains(name) || events.contains(name);
+            assert!(told.iter().all(|(_, name)| is_known(name)));
             let once: BTreeSet<_> = told.iter().collect();
             assert_eq!(once.len(), told.len(), "a finding came twice");
             Reply::List(

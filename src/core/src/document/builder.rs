@@ -16,8 +16,8 @@ use crate::rules::Rules;
 pub(super) struct Builder<'i> {
     /// All but the names and the rare parts.
     pub(super) parts: DefinitionParts,
-    /// All but the names.
-    pub(super) rare: RareParts,
+    /// All but the names, where there is anything.
+    rare: Option<Box<RareParts>>,
     states: Names<'i>,
     events: Names<'i>,
     /// The states that have a timer.
@@ -38,7 +38,7 @@ impl<'i> Builder<'i> {
     pub(super) fn with_room_for(states: usize) -> Self {
         Self {
             parts: DefinitionParts::default(),
-            rare: RareParts::default(),
+            rare: None,
             states: Names::new(0, states),
             events: Names::new(UNNAMED + 1, 0),
             timers: Vec::new(),
@@ -47,6 +47,11 @@ impl<'i> Builder<'i> {
             has_objects: false,
             has_groups: false,
         }
+    }
+
+    /// Returns what few definitions have, to put something in.
+    pub(super) fn rare(&mut self) -> &mut RareParts {
+        self.rare.get_or_insert_default()
     }
 
     /// Returns the number of states so far.
@@ -112,8 +117,9 @@ impl<'i> Builder<'i> {
             }
             self.parts.row_ends.push(narrow(self.parts.targets.len()));
             if self.has_groups {
-                let end = narrow(self.rare.group_events.len());
-                self.rare.row_groups.push(end);
+                let rare = self.rare();
+                let end = narrow(rare.group_events.len());
+                rare.row_groups.push(end);
             }
         }
         Ok(())
@@ -165,8 +171,9 @@ impl<'i> Builder<'i> {
     fn end_group(&mut self, event: u32, start: usize) {
         let end = self.parts.targets.len();
         if self.has_groups && (event != UNNAMED || end > start) {
-            self.rare.group_events.push(event);
-            self.rare.group_ends.push(narrow(end));
+            let rare = self.rare();
+            rare.group_events.push(event);
+            rare.group_ends.push(narrow(end));
         }
     }
 
@@ -180,19 +187,20 @@ impl<'i> Builder<'i> {
             if name.is_empty() {
                 return Err(DocumentError::at(place(), Problem::Nameless));
             }
-            let start = self.rare.any_targets.len();
-            let mut targets = std::mem::take(&mut self.rare.any_targets);
+            let mut targets = std::mem::take(&mut self.rare().any_targets);
+            let start = targets.len();
             let pushed = self.push_targets(value, &mut targets, &place);
-            self.rare.any_targets = targets;
+            let end = targets.len();
+            self.rare().any_targets = targets;
             pushed?;
-            let end = self.rare.any_targets.len();
             if end == start {
                 return Err(DocumentError::at(place(), Problem::NoTarget));
             }
             let event = self.event(name);
             self.entry.push(event);
-            self.rare.any_events.push(event);
-            self.rare.any_ends.push(narrow(end));
+            let rare = self.rare();
+            rare.any_events.push(event);
+            rare.any_ends.push(narrow(end));
         }
         self.differ(any, &|| Place::field("any"))
     }
@@ -242,8 +250,9 @@ impl<'i> Builder<'i> {
             let place = Place::field("after").entry(key, self.timers.len());
             let timer = timers::read(value, place)?;
             let target = timer.to.map_or(NO_STATE, |name| self.state(name));
-            self.rare.after_ms.push(timer.ms);
-            self.rare.after_targets.push(target);
+            let rare = self.rare();
+            rare.after_ms.push(timer.ms);
+            rare.after_targets.push(target);
             self.timers.push(key);
             self.name_bytes += key.len();
         }
@@ -253,6 +262,7 @@ impl<'i> Builder<'i> {
     /// Finds the states that have a timer.
     pub(super) fn end_timers(&mut self) -> Result<(), DocumentError> {
         let place = |at: usize, key: &str| Place::field("after").entry(key, at);
+        let mut states = Vec::with_capacity(self.timers.len());
         for (at, key) in self.timers.iter().enumerate() {
             let Some(state) = self.states.find(key) else {
                 let name = Excerpt::of(key);
@@ -260,13 +270,16 @@ impl<'i> Builder<'i> {
                 let problem = Problem::UnknownState { name, given_by };
                 return Err(DocumentError::at(place(at, key), problem));
             };
-            self.rare.after_states.push(state);
+            states.push(state);
         }
-        let repeat = first_repeat(&self.rare.after_states);
-        match repeat.and_then(|at| Some((at, self.timers.get(at)?))) {
-            Some((at, key)) => Err(DocumentError::at(place(at, key), Problem::KeyTwice)),
-            None => Ok(()),
+        let repeat = first_repeat(&states);
+        if let Some((at, key)) = repeat.and_then(|at| Some((at, self.timers.get(at)?))) {
+            return Err(DocumentError::at(place(at, key), Problem::KeyTwice));
         }
+        if !states.is_empty() {
+            self.rare().after_states = states;
+        }
+        Ok(())
     }
 
     /// Returns the state of that name, after adding it if it is new.
@@ -287,15 +300,14 @@ impl<'i> Builder<'i> {
     /// Returns the parts, names included, and the tables of the names.
     pub(super) fn finish(self) -> (DefinitionParts, NameTables) {
         let Self {
-            mut parts,
-            mut rare,
-            ..
+            mut parts, rare, ..
         } = self;
-        let (states, events);
-        (parts.names, parts.name_ends, states) = self.states.finish();
-        (rare.event_names, rare.event_ends, events) = self.events.finish();
-        if rare != RareParts::default() {
-            parts.rare.push(rare);
+        let (names, name_ends, states) = self.states.finish();
+        (parts.names, parts.name_ends) = (names, name_ends);
+        let (event_names, event_ends, events) = self.events.finish();
+        if let Some(mut rare) = rare {
+            (rare.event_names, rare.event_ends) = (event_names, event_ends);
+            parts.rare.push(*rare);
         }
         (parts.with_adjacency(), NameTables { states, events })
     }

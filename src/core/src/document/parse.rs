@@ -92,32 +92,29 @@ fn build<'i>(
     builder.parts.initial = builder.state(fields.initial);
     let current = current_state(&mut builder, fields, argument, rules)?;
     builder.end_timers()?;
-    builder.rare.history = fields.history;
-    builder.rare.label = fields.label.into();
-    builder.rare.revision.extend(fields.revision);
+    if fields.history > 0 || !fields.label.is_empty() {
+        let rare = builder.rare();
+        rare.history = fields.history;
+        rare.label = fields.label.into();
+        rare.revision.extend(fields.revision);
+    }
     limits.allow_states(builder.state_count())?;
     let is_plain = fields.are_old && !builder.has_objects();
     let nodes = fields.map.0.len() + fields.any.0.len() + fields.after.0.len();
-    let body_bytes = body_bytes(&builder, fields, nodes);
-    let (parts, names) = finish(builder, nodes)?;
+    let name_bytes = builder.name_bytes() + fields.label.len();
+    let (parts, names) = finish(builder, name_bytes, nodes)?;
     Ok(Document {
         parts,
         names,
-        body_bytes,
+        // A key has quotes, a colon, brackets and a comma around it, a target quotes and a comma; a
+        // key and its row count as two nodes. A timer's nodes are texts of some length.
+        body_bytes: name_bytes + 3 * nodes + 5 * fields.after.0.len(),
         current,
         reason: fields.reason.to_owned(),
         names_current: fields.current.is_some_and(|name| !name.is_empty()),
         documented: fields.are_known,
         is_plain,
     })
-}
-
-/// Returns roughly how long the document is in normal form.
-///
-/// A key has quotes, a colon, brackets and a comma around it, a target quotes and a comma; a key and
-/// its row count as two nodes. A timer's nodes are texts of some length.
-fn body_bytes(builder: &Builder<'_>, fields: &Fields<'_, '_>, nodes: usize) -> usize {
-    builder.name_bytes() + fields.label.len() + 3 * nodes + 5 * fields.after.0.len()
 }
 
 /// Returns the current state. By the documented rules it has to be one of the states so far;
@@ -147,14 +144,14 @@ fn current_state<'i>(
 /// Returns the parts and their index of names, if the format can hold them.
 fn finish(
     builder: Builder<'_>,
+    name_bytes: usize,
     nodes: usize,
 ) -> Result<(DefinitionParts, NameTables), DocumentError> {
     if builder.state_count() > MAX_STATES {
         let what = "it has more than 16,777,216 states";
         return Err(DocumentError::format(what));
     }
-    let names = builder.name_bytes() + builder.rare.label.len();
-    let at_most = 2 * LONGEST_ESCAPE * names + NODE_BYTES * nodes + FIELD_BYTES;
+    let at_most = 2 * LONGEST_ESCAPE * name_bytes + NODE_BYTES * nodes + FIELD_BYTES;
     let (parts, names) = builder.finish();
     // Counted only where it could matter.
     if at_most > MAX_DOCUMENT_BYTES && parts.document_bytes() > MAX_DOCUMENT_BYTES {

@@ -26,3 +26,4 @@ mod regressions;
 mod sharing;
 mod strategies;
 mod threads;
+mod workflows;
