@@ -194,7 +194,7 @@ impl Rare {
     }
 }
 
-fn state(model: &Model, name: &String) -> u16 {
+fn state(model: &Model, name: &str) -> u16 {
     let at = model.states.iter().position(|state| state == name);
     u16::try_from(at.expect("a state")).expect("few states")
 }

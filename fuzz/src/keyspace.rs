@@ -139,7 +139,7 @@ impl Keyspace {
             let name = |state| machine.definition().name_bytes(state).to_vec();
             let next: Vec<Vec<u8>> = machine.next(self.rules).map(name).collect();
             let expected = model.next(self.rules);
-            assert!(next.iter().eq(expected.iter().map(String::as_bytes)));
+            assert!(next.iter().eq(expected.iter().map(|name| name.as_bytes())));
             Reply::List(next)
         })
     }

@@ -193,3 +193,166 @@ fn are_names(names: &[u8], ends: &[u32]) -> bool {
             ends.all(|&end| text.is_char_boundary(end as usize))
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::archive::ArchiveBytes;
+    use super::super::parts::NO_STATE;
+    use super::*;
+
+    /// `{"map":{"a":{"x":"b","":["a","b"]},"b":["a","a"]},"any":{"y":["a","b"]},
+    /// "after":{"b":{"ms":5,"to":null}},"history":1,"name":"n","revision":2,"initial":"a"}`
+    fn sound() -> DefinitionParts {
+        DefinitionParts {
+            names: b"ab".to_vec(),
+            name_ends: vec![1, 2],
+            row_ends: vec![3, 5],
+            targets: vec![1, 0, 1, 0, 0],
+            initial: 0,
+            adjacency: Vec::new(),
+            rare: vec![RareParts {
+                event_names: b"xy".to_vec(),
+                event_ends: vec![1, 2],
+                group_events: vec![1, 0, 0],
+                group_ends: vec![1, 3, 5],
+                row_groups: vec![2, 3],
+                any_events: vec![2],
+                any_ends: vec![2],
+                any_targets: vec![0, 1],
+                after_states: vec![1],
+                after_ms: vec![5],
+                after_targets: vec![NO_STATE],
+                history: 1,
+                label: b"n".to_vec(),
+                revision: vec![2],
+            }],
+        }
+    }
+
+    fn decoded(change: impl Fn(&mut DefinitionParts, &mut RareParts)) -> Result<(), Kind> {
+        let mut parts = sound();
+        let mut rare = parts.rare.remove(0);
+        change(&mut parts, &mut rare);
+        parts.rare.insert(0, rare);
+        // A document's own adjacency can be made only of sound parts.
+        if parts.check().is_ok() {
+            parts = parts.with_adjacency();
+        }
+        let bytes = ArchiveBytes::encode(&parts).unwrap();
+        let decoded = ArchiveBytes::decode(bytes.as_slice());
+        decoded.map(drop).map_err(|error| error.0)
+    }
+
+    #[test]
+    fn sound_parts_pass() {
+        assert_eq!(decoded(|_, _| {}), Ok(()));
+    }
+
+    #[test]
+    fn rare_parts_have_something_in_them_and_are_one() {
+        assert_eq!(
+            decoded(|_, rare| *rare = RareParts::default()),
+            Err(Kind::Rare)
+        );
+        assert_eq!(
+            decoded(|parts, rare| parts.rare.push(rare.clone())),
+            Err(Kind::Rare)
+        );
+    }
+
+    #[test]
+    fn every_rule_of_events_has_its_refusal() {
+        let refused = |kind, change: fn(&mut RareParts)| {
+            assert_eq!(decoded(|_, rare| change(rare)), Err(kind));
+        };
+        refused(Kind::EventNames, |rare| rare.event_ends = vec![1, 3]);
+        refused(Kind::EventNames, |rare| rare.event_ends = vec![0, 2]);
+        refused(Kind::EventNames, |rare| rare.event_names[0] = 0xff);
+        refused(Kind::EventNumbering, |rare| rare.group_events[0] = 2);
+        refused(Kind::EventNumbering, |rare| rare.any_events[0] = 3);
+        refused(Kind::EventNumbering, |rare| rare.any_events[0] = 1);
+        refused(Kind::Any, |rare| rare.any_events[0] = 0);
+        refused(Kind::Any, |rare| rare.any_targets[1] = 0);
+        refused(Kind::Any, |rare| rare.any_ends[0] = 1);
+        refused(Kind::Any, |rare| rare.any_ends.push(2));
+        refused(Kind::Any, |rare| {
+            rare.any_events.push(1);
+            rare.any_ends.push(2);
+        });
+        refused(Kind::Any, |rare| {
+            rare.any_events.push(2);
+            rare.any_ends = vec![1, 2];
+        });
+    }
+
+    #[test]
+    fn every_rule_of_groups_has_its_refusal() {
+        let refused = |change: fn(&mut RareParts)| {
+            assert_eq!(decoded(|_, rare| change(rare)), Err(Kind::Groups));
+        };
+        refused(|rare| rare.row_groups = vec![2]);
+        refused(|rare| rare.row_groups = vec![2, 4]);
+        refused(|rare| rare.row_groups = vec![1, 3]);
+        refused(|rare| rare.row_groups.clear());
+        refused(|rare| rare.group_ends = vec![1, 3]);
+        refused(|rare| rare.group_ends = vec![1, 4, 5]);
+        refused(|rare| rare.group_ends = vec![3, 1, 5]);
+        // An event twice, and moves without a name that are none.
+        refused(|rare| rare.group_events[1] = 1);
+        refused(|rare| rare.group_ends = vec![3, 3, 5]);
+        // A target twice, which only an array can have.
+        refused(|rare| rare.group_events[2] = 1);
+        // No named event in any row.
+        let nameless = decoded(|_, rare| {
+            rare.group_events = vec![0, 0];
+            rare.group_ends = vec![3, 5];
+            rare.row_groups = vec![1, 2];
+        });
+        assert_eq!(nameless, Err(Kind::Groups));
+    }
+
+    #[test]
+    fn every_rule_of_the_rest_has_its_refusal() {
+        let refused = |kind, change: fn(&mut RareParts)| {
+            assert_eq!(decoded(|_, rare| change(rare)), Err(kind));
+        };
+        refused(Kind::Timers, |rare| rare.after_ms.clear());
+        refused(Kind::Timers, |rare| rare.after_targets.push(0));
+        refused(Kind::Timers, |rare| rare.after_states[0] = 2);
+        refused(Kind::Timers, |rare| rare.after_ms[0] = MAX_MS + 1);
+        refused(Kind::Timers, |rare| {
+            rare.after_states.push(1);
+            rare.after_ms.push(0);
+            rare.after_targets.push(0);
+        });
+        refused(Kind::Numbering, |rare| rare.after_targets[0] = 2);
+        refused(Kind::Numbering, |rare| rare.any_targets[0] = 2);
+        refused(Kind::History(256), |rare| rare.history = 256);
+        refused(Kind::Label, |rare| rare.label = vec![0xff]);
+        refused(Kind::Label, |rare| rare.label = vec![b'n'; 257]);
+        refused(Kind::Revision, |rare| rare.revision.push(3));
+        refused(Kind::Revision, |rare| rare.label.clear());
+    }
+
+    /// They follow from the rest, so there is one form of them.
+    #[test]
+    fn bits_that_are_not_those_of_the_moves_are_refused() {
+        let parts = sound().with_adjacency();
+        assert_eq!(parts.adjacency, [0b11, 0b01]);
+        for adjacency in [
+            vec![],
+            vec![0b11],
+            vec![0b10, 0b01],
+            vec![0b111, 0b01],
+            vec![0b11, 0b01, 0],
+        ] {
+            let parts = DefinitionParts {
+                adjacency,
+                ..parts.clone()
+            };
+            let bytes = ArchiveBytes::encode(&parts).unwrap();
+            let kind = ArchiveBytes::decode(bytes.as_slice()).unwrap_err().0;
+            assert_eq!(kind, Kind::NotCanonical);
+        }
+    }
+}

@@ -68,6 +68,8 @@ NEW_MACHINES = {
         name="order ü",
         revision=2**32 - 1,
     ),
+    # As in docs/format.md.
+    "example": document([("a", {"x": ["b"]})], "a", any={"y": ["a"]}, after={"b": (5, None)}, name="n"),
     "named": document([("a", ["b"])], "a", name="n" * 256, history=1),
     # More than 64 states: with bits, because the names are long; and without.
     "bits": document(

@@ -112,58 +112,60 @@ impl Model {
     }
 
     /// Returns a state's own entry.
-    fn own(&self, state: &str) -> Events {
-        self.map.get(state).cloned().unwrap_or_default()
+    fn own(&self, state: &str) -> &[(String, Vec<String>)] {
+        self.map.get(state).map_or(&[], |row| row)
     }
 
     /// Returns where an event leads from a state.
-    pub fn fire(&self, state: &str, event: &str) -> Vec<String> {
-        let named =
-            |(name, targets): &(String, Vec<String>)| (name == event).then(|| targets.clone());
-        if let Some(targets) = self.own(state).iter().find_map(named) {
-            return targets;
+    pub fn fire(&self, state: &str, event: &str) -> Vec<&str> {
+        let is_it = |(name, _): &&(String, Vec<String>)| name == event;
+        if let Some((_, targets)) = self.own(state).iter().find(is_it) {
+            return targets.iter().map(String::as_str).collect();
         }
-        let mut targets = self.new.any.iter().find_map(named).unwrap_or_default();
-        targets.retain(|target| target != state);
-        targets
+        let inherited = self.new.any.iter().find(is_it);
+        let targets = inherited.map_or(&[][..], |(_, targets)| targets);
+        let others = targets.iter().filter(|target| *target != state);
+        others.map(String::as_str).collect()
     }
 
     /// Returns the events that lead somewhere from a state, and where.
-    pub fn events(&self, state: &str) -> Events {
+    pub fn events(&self, state: &str) -> Vec<(&str, Vec<&str>)> {
         let own = self.own(state);
         let inherited = self.new.any.iter();
         let inherited = inherited.filter(|(event, _)| !own.iter().any(|(name, _)| name == event));
-        let names = own.iter().chain(inherited).map(|(event, _)| event.clone());
-        let mut events: Events = names
-            .map(|event| (event.clone(), self.fire(state, &event)))
+        let names = own.iter().chain(inherited).map(|(event, _)| event.as_str());
+        let mut events: Vec<_> = names
+            .map(|event| (event, self.fire(state, event)))
             .collect();
         events.retain(|(_, targets)| !targets.is_empty());
         events
     }
 
     /// Returns the states to which a caller's move leads, repeats included.
-    pub fn targets(&self, state: &str) -> Vec<String> {
+    pub fn targets(&self, state: &str) -> Vec<&str> {
         let events = self.events(state).into_iter();
         events.flat_map(|(_, targets)| targets).collect()
     }
 
     /// Returns whether the machine may move there now.
     pub fn may_move(&self, to: &[u8], force: Force, rules: Rules) -> bool {
-        let known = match rules {
-            Rules::Documented | Rules::Replayed => &self.states,
-            Rules::Legacy => &self.keys,
+        let mut known = match rules {
+            Rules::Documented | Rules::Replayed => self.states.iter(),
+            Rules::Legacy => self.keys.iter(),
         };
-        let is_in = |names: &[String]| names.iter().any(|name| name.as_bytes() == to);
-        is_in(known) && (force == Force::Yes || is_in(&self.targets(&self.current)))
+        let is_target = || {
+            let targets = self.targets(&self.current);
+            targets.iter().any(|name| name.as_bytes() == to)
+        };
+        known.any(|name| name.as_bytes() == to) && (force == Force::Yes || is_target())
     }
 
     /// Returns the states to which the machine may move now, each once.
-    pub fn next(&self, rules: Rules) -> Vec<String> {
+    pub fn next(&self, rules: Rules) -> Vec<&str> {
         let mut seen = HashSet::new();
         let mut next = self.targets(&self.current);
-        next.retain(|name| {
-            self.may_move(name.as_bytes(), Force::No, rules) && seen.insert(name.clone())
-        });
+        let keys: HashSet<&str> = self.keys.iter().map(String::as_str).collect();
+        next.retain(|name| (rules != Rules::Legacy || keys.contains(name)) && seen.insert(*name));
         next
     }
 
@@ -278,12 +280,11 @@ impl Model {
 
     /// Panics unless events lead where the model says.
     fn assert_events(&self, definition: &Definition, state: StateId) {
-        let name = |id: StateId| definition.name(id).to_owned();
-        let event_name =
-            |event| String::from_utf8(definition.event_name_bytes(event).to_vec()).unwrap();
-        let names = |fire: Fire<'_>| fire.iter().map(name).collect::<Vec<String>>();
+        let name = |id: StateId| definition.name(id);
+        let event_name = |event| std::str::from_utf8(definition.event_name_bytes(event)).unwrap();
+        let names = |fire: Fire<'_>| fire.iter().map(name).collect::<Vec<&str>>();
         let events = definition.events(state);
-        let events: Events = events
+        let events: Vec<_> = events
             .map(|(event, fire)| (event_name(event), names(fire)))
             .collect();
         assert_eq!(events, self.events(&self.current));
@@ -295,10 +296,9 @@ impl Model {
             assert_eq!(names(fire), expected);
             assert_eq!(fire.len(), expected.len());
             assert_eq!(fire.is_empty(), expected.is_empty());
-            let only = expected
-                .first()
-                .filter(|first| expected.iter().all(|to| to == *first));
-            assert_eq!(fire.only().map(name).as_ref(), only);
+            let only = expected.first();
+            let only = only.filter(|first| expected.iter().all(|to| to == *first));
+            assert_eq!(fire.only().map(name), only.copied());
             for id in definition.state_ids() {
                 assert_eq!(fire.contains(id), expected.contains(&name(id)));
             }
