@@ -194,7 +194,7 @@ impl Rows {
 
     fn slots(&self, from: u32, to: u32) -> impl Iterator<Item = usize> + use<> {
         let (hash, slots) = (self.hasher.hash_one((from, to)), self.table.len());
-        let first = (u128::from(hash) * slots as u128 >> 64) as usize;
+        let first = ((u128::from(hash) * slots as u128) >> 64) as usize;
         (first..slots).chain(0..first)
     }
 }

@@ -10,7 +10,7 @@
 //! of definitions is equality of bytes, on every node.
 //!
 //! Version 1, which release 1.0 wrote, is read beside the current one and obeys rules of its own (see
-//! [`version1`](super::version1)). In memory it is the current one.
+//! [`version1`]). In memory it is the current one.
 
 use std::fmt;
 

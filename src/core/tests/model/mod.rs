@@ -20,13 +20,16 @@ pub const ALL_RULES: [Rules; 3] = [Rules::Documented, Rules::Replayed, Rules::Le
 /// Events, each with its targets, in document order. The event of moves without a name is empty.
 pub type Events = Vec<(String, Vec<String>)>;
 
+/// A timer: after how many milliseconds, and where it leads.
+pub type Timer = (Option<u64>, Option<String>);
+
 /// What a document of version 1.0 couldn't say, but for named events in the map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct New {
     /// The events of every state.
     pub any: Events,
-    /// The timers, by state: after how many milliseconds, and where they lead.
-    pub after: Vec<(String, (Option<u64>, Option<String>))>,
+    /// The timers, by state.
+    pub after: Vec<(String, Timer)>,
     /// How many moves are remembered; 0 for none.
     pub history: u8,
     /// The definition's name, empty for none.
@@ -315,7 +318,7 @@ impl New {
             document.insert("any".into(), events_value(&self.any));
         }
         if !self.after.is_empty() {
-            let timer = |(state, (ms, to)): &(String, (Option<u64>, Option<String>))| {
+            let timer = |(state, (ms, to)): &(String, Timer)| {
                 let mut timer = Map::new();
                 if let Some(ms) = ms {
                     timer.insert("ms".into(), (*ms).into());

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use redis_state_core::Rules;
 
 use super::json::{Json, MAX_DEPTH};
-use super::{Events, Model, New};
+use super::{Events, Model, New, Timer};
 
 impl Model {
     /// Reads the machine of a document, if the document is one. `argument`, if given and not empty,
@@ -118,8 +118,7 @@ fn any_events(entries: Vec<(String, Json)>) -> Option<Events> {
 }
 
 /// Reads `after`. `None` if a state comes twice or a timer is not one.
-#[expect(clippy::type_complexity, reason = "as plain as it can be")]
-fn timers(entries: Vec<(String, Json)>) -> Option<Vec<(String, (Option<u64>, Option<String>))>> {
+fn timers(entries: Vec<(String, Json)>) -> Option<Vec<(String, Timer)>> {
     let timer = |(state, value): (String, Json)| {
         let [mut ms, mut to] = [None, None];
         for (part, value) in value.into_object()? {
