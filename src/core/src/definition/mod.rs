@@ -123,8 +123,8 @@ impl Definition {
 
     /// Returns the number of transitions, repeats included. One of `any` counts once.
     pub fn transition_count(&self) -> usize {
-        let any = self.any().map(|(_, targets)| targets.len());
-        self.view().targets().len() + any.sum::<usize>()
+        let any = self.view().rare().map_or(0, RareView::any_target_count);
+        self.view().targets().len() + any
     }
 
     /// Returns all states, those with an entry of their own first.

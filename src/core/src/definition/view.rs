@@ -169,6 +169,11 @@ impl<'a> RareView<'a> {
         (event.map_or(0, |event| event.to_native()), targets)
     }
 
+    /// Returns how many targets the events of `any` have together.
+    pub(super) fn any_target_count(self) -> usize {
+        self.0.any_targets.len()
+    }
+
     /// Returns the states that have a timer.
     #[inline]
     pub(super) fn timer_states(self) -> &'a [u32_ule] {

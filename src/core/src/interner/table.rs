@@ -57,7 +57,10 @@ struct KeptDocument {
     /// Whether there was one: the bytes alone do not say.
     is_stripped: bool,
     definition: Weak<Interned>,
-    source: Source,
+    /// The current state that the bytes themselves give.
+    current: StateId,
+    /// Whether the document says nothing that version 1.0 couldn't say.
+    is_plain: bool,
 }
 
 impl SharedTable {
@@ -128,10 +131,10 @@ impl SharedTable {
             kept.hash == hash && kept.is_stripped == key.is_stripped() && *kept.bytes == *key.rest
         };
         let kept = table.documents.find(hash, same)?;
-        if only_plain && !kept.source.is_plain {
+        if only_plain && !kept.is_plain {
             return None;
         }
-        Some((kept.definition.upgrade()?, kept.source.current))
+        Some((kept.definition.upgrade()?, kept.current))
     }
 
     /// Keeps a document, in place of the one kept before for the same definition.
@@ -147,7 +150,8 @@ impl SharedTable {
             bytes: key.rest.into(),
             is_stripped: key.is_stripped(),
             definition: Arc::downgrade(definition),
-            source,
+            current: source.current,
+            is_plain: source.is_plain,
         };
         let mut table = self.lock();
         table.forget_document(definition);
