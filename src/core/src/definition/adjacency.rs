@@ -28,7 +28,8 @@ pub(super) fn of(parts: &DefinitionParts) -> Vec<u64> {
     let words = words_of(states);
     if states > ALWAYS_MAX_STATES {
         let overridden = any.as_ref().map_or(0, Any::count_overridden);
-        if 8 * words * rows > parts.vector_bytes() || overridden > states * rows {
+        let others = parts.vector_bytes();
+        if 8 * words * rows > others || overridden > others.max(states * rows) {
             return Vec::new();
         }
     }
