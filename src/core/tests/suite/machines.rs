@@ -1,7 +1,9 @@
 //! Reading a document gives the model's machine, and writing that gives the normal form.
 
 use proptest::prelude::*;
-use redis_state_core::{Interner, Limits, Machine, Rules, parse_legacy, parse_machine};
+use redis_state_core::{
+    Context, Interner, Limits, Machine, Options, Rules, parse_legacy, parse_machine,
+};
 
 use crate::model::Model;
 use crate::strategies::{lenient, model, name, plain_model, rules, spell, spelling};
@@ -10,6 +12,14 @@ pub fn read(interner: &Interner, json: &[u8], rules: Rules) -> Machine {
     parse_machine(interner, json, None, rules, &Limits::NONE)
         .unwrap()
         .machine
+}
+
+/// Returns a machine as a key has it: one that is timed knows when it began.
+pub fn begun(interner: &Interner, json: &[u8], rules: Rules) -> Machine {
+    let machine = read(interner, json, rules);
+    machine
+        .begin(&Options::default(), &Context::default())
+        .unwrap()
 }
 
 proptest! {

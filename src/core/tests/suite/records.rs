@@ -9,7 +9,7 @@ use redis_state_core::{
     Interner, InternerStats, Machine, RECORD_VERSION, RecordReader, RecordWriter, Rules,
 };
 
-use crate::machines::read;
+use crate::machines::begun;
 use crate::strategies::model;
 
 pub fn alone(machine: &Machine) -> Vec<u8> {
@@ -27,13 +27,13 @@ pub fn error(reader: &mut RecordReader, record: &[u8]) -> String {
 
 fn order() -> Machine {
     let json = br#"{"current":"paid","map":{"new":["paid"]},"initial":"new","reason":"card"}"#;
-    read(&Interner::new(), json, Rules::Replayed)
+    begun(&Interner::new(), json, Rules::Replayed)
 }
 
 proptest! {
     #[test]
     fn a_record_alone_is_the_machine(model in model()) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        let machine = begun(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let record = alone(&machine);
         let loaded = RecordReader::new().decode(RECORD_VERSION, &record, &Interner::new()).unwrap();
         model.assert_is(&loaded);
@@ -48,7 +48,7 @@ proptest! {
         let interner = Interner::new();
         let machines: Vec<Machine> = models
             .iter()
-            .map(|m| read(&interner, &m.render(Rules::Documented), Rules::Replayed))
+            .map(|m| begun(&interner, &m.render(Rules::Documented), Rules::Replayed))
             .collect();
         let mut writer = RecordWriter::new();
         // The second file must not refer to what the first one held.
@@ -79,7 +79,7 @@ proptest! {
 
     #[test]
     fn a_record_between_files_is_self_contained(model in model()) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        let machine = begun(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let mut writer = RecordWriter::new();
         writer.begin_file();
         writer.write(&machine, &mut Vec::new());
@@ -93,7 +93,7 @@ proptest! {
     fn damage_is_refused_or_gives_a_sound_machine(
         model in model(), edits in vec((any::<Index>(), any::<u8>()), 1..4)
     ) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        let machine = begun(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let mut record = alone(&machine);
         for (at, byte) in edits {
             let at = at.index(record.len());
@@ -257,7 +257,7 @@ fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
     let machines: Vec<Machine> = (0..40)
         .map(|at| {
             let name = format!("a{at}");
-            read(&interner, json(&name).as_bytes(), Rules::Replayed)
+            begun(&interner, json(&name).as_bytes(), Rules::Replayed)
         })
         .collect();
     let written = |writer: &mut RecordWriter, machine: &Machine| {
