@@ -1,8 +1,8 @@
 //! Reads documents and records on the core and on the model.
 
 use redis_state_core::{
-    Interner, Limits, Machine, Parsed, RECORD_VERSION, RecordReader, RecordWriter, Rules,
-    parse_machine,
+    Context, Interner, Limits, Machine, Options, Parsed, RECORD_VERSION, RecordReader,
+    RecordWriter, Rules, parse_machine,
 };
 
 use crate::model::Model;
@@ -43,6 +43,13 @@ pub fn read(
 fn has_long_number(json: &[u8]) -> bool {
     json.windows(19)
         .any(|digits| digits.iter().all(u8::is_ascii_digit))
+}
+
+/// Returns a machine that was just read as a key has it: one that is timed knows when it began.
+pub fn begun(machine: &Machine) -> Machine {
+    let begun = machine.clone();
+    let begun = begun.begin(&Options::default(), &Context::default());
+    begun.expect("no timer is given, so none is wrong")
 }
 
 /// Returns the self-contained record of a machine.

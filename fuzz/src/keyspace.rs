@@ -90,7 +90,8 @@ impl Keyspace {
         let replicated = parse_machine(&replica, sent, argument, Rules::Replayed, &Limits::NONE);
         let replicated = replicated.expect("read here, so read there").machine;
         assert_eq!(digest(&replicated), digest(&read.machine));
-        self.keys.insert(key.to_vec(), (read.machine, model));
+        let machine = documents::begun(&read.machine);
+        self.keys.insert(key.to_vec(), (machine, model));
         Reply::Ok
     }
 
