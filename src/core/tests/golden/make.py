@@ -48,9 +48,7 @@ NEW_MACHINES = {
         ],
         "new",
     ),
-    "any": document(
-        [("a", {"stop": [], "go": ["b"]}), ("b", ["a"])], "a", any={"stop": ["end"], "go": ["b", "a"]}
-    ),
+    "any": document([("a", {"stop": [], "go": ["b"]}), ("b", ["a"])], "a", any={"stop": ["end"], "go": ["b", "a"]}),
     "any-alone": document([], "a", any={"stop": ["end"]}),
     "timers": document(
         [("a", ["b"])],
@@ -62,7 +60,7 @@ NEW_MACHINES = {
         "start",
         "elsewhere",
         "why",
-        any={"archive": ["archived"], "pay": ["paid"], "naïve \"🚀\"": ["\n"]},
+        any={"archive": ["archived"], "pay": ["paid"], 'naïve "🚀"': ["\n"]},
         after={"new": (30 * MINUTE, "cancelled"), "archived": (30 * DAY, None), "elsewhere": (1, "new")},
         history=255,
         name="order ü",
@@ -86,8 +84,18 @@ NEW_MACHINES = {
 
 
 def entry(version, at, kind, came, event, to, user, by="", reason="", id=""):
-    return {"version": version, "at": at, "kind": kind, "from": came, "event": event, "to": to,
-            "user": user, "by": by, "reason": reason, "id": id}
+    return {
+        "version": version,
+        "at": at,
+        "kind": kind,
+        "from": came,
+        "event": event,
+        "to": to,
+        "user": user,
+        "by": by,
+        "reason": reason,
+        "id": id,
+    }
 
 
 def known_id(token, kind, subject, to, state, version):
@@ -103,42 +111,62 @@ LIFE = document(
 # What machines have beside document and state. Tests do what is told here, and compare.
 LIVES = {
     "life-moved": document(ORDER, "new", "shipped", "by van") | {"life": {"version": 300}},
-    "life-ids": document(ORDER, "new", "cancelled") | {
-        "life": {"version": 5, "ids": [
-            known_id("first", "new", None, None, "new", 1),
-            known_id("né", "fire", "", "paid", "paid", 2),
-            known_id("x" * 64, "force", "new", None, "new", 3),
-            known_id("y", "redefine", None, None, "new", 4),
-            known_id("z", "move", "cancelled", None, "cancelled", 5),
-        ]},
+    "life-ids": document(ORDER, "new", "cancelled")
+    | {
+        "life": {
+            "version": 5,
+            "ids": [
+                known_id("first", "new", None, None, "new", 1),
+                known_id("né", "fire", "", "paid", "paid", 2),
+                known_id("x" * 64, "force", "new", None, "new", 3),
+                known_id("y", "redefine", None, None, "new", 4),
+                known_id("z", "move", "cancelled", None, "cancelled", 5),
+            ],
+        },
     },
-    "life-timed": LIFE | {
-        "life": {"version": 7, "since": T + 200_002, "due": T + 200_502, "given": True, "ids": [
-            known_id("id-0", "new", None, None, "a", 1),
-            known_id("id-1", "fire", "go", None, "b", 2),
-            known_id("id-2", "force", "b", None, "b", 3),
-            known_id("id-3", "move", "a", None, "a", 4),
-            known_id("id-4", "fire", "go", "b", "b", 5),
-        ], "history": [
-            entry(3, T + 1600, "force", "b", "", "b", "worker", id="id-2"),
-            entry(4, T + 200_000, "move", "b", "", "a", "worker", "", "é" * 512, "id-3"),
-            entry(5, T + 200_000, "move", "a", "go", "b", "", id="id-4"),
-            entry(6, T + 200_001, "reset", "b", "", "a", "default"),
-            entry(7, T + 200_002, "move", "a", "go", "b", "default", "ada", "r"),
-        ]},
+    "life-timed": LIFE
+    | {
+        "life": {
+            "version": 7,
+            "since": T + 200_002,
+            "due": T + 200_502,
+            "given": True,
+            "ids": [
+                known_id("id-0", "new", None, None, "a", 1),
+                known_id("id-1", "fire", "go", None, "b", 2),
+                known_id("id-2", "force", "b", None, "b", 3),
+                known_id("id-3", "move", "a", None, "a", 4),
+                known_id("id-4", "fire", "go", "b", "b", 5),
+            ],
+            "history": [
+                entry(3, T + 1600, "force", "b", "", "b", "worker", id="id-2"),
+                entry(4, T + 200_000, "move", "b", "", "a", "worker", "", "é" * 512, "id-3"),
+                entry(5, T + 200_000, "move", "a", "go", "b", "", id="id-4"),
+                entry(6, T + 200_001, "reset", "b", "", "a", "default"),
+                entry(7, T + 200_002, "move", "a", "go", "b", "default", "ada", "r"),
+            ],
+        },
     },
     # Redefined to it from one that had a third state, c, and an event, stop.
-    "life-redefined": LIFE | {
-        "life": {"version": 4, "since": T + 2, "due": None, "given": False, "ids": [
-            known_id("x", "fire", "go", None, "b", 2),
-            known_id("y", "fire", "stop", None, "c", 3),
-            known_id("z", "redefine", None, None, "b", 4),
-        ], "history": [
-            entry(1, T, "new", None, "", "a", "default"),
-            entry(2, T + 1, "move", "a", "go", "b", "default", id="x"),
-            entry(3, T + 2, "move", "b", "stop", "c", "default", "", "r", "y"),
-            entry(4, T + 3, "redefine", "c", "", "b", "default", id="z"),
-        ]},
+    "life-redefined": LIFE
+    | {
+        "life": {
+            "version": 4,
+            "since": T + 2,
+            "due": None,
+            "given": False,
+            "ids": [
+                known_id("x", "fire", "go", None, "b", 2),
+                known_id("y", "fire", "stop", None, "c", 3),
+                known_id("z", "redefine", None, None, "b", 4),
+            ],
+            "history": [
+                entry(1, T, "new", None, "", "a", "default"),
+                entry(2, T + 1, "move", "a", "go", "b", "default", id="x"),
+                entry(3, T + 2, "move", "b", "stop", "c", "default", "", "r", "y"),
+                entry(4, T + 3, "redefine", "c", "", "b", "default", id="z"),
+            ],
+        },
     },
 }
 # One RDB file: its machines in order. Equal definitions are in it once, numbered from here on.
