@@ -58,8 +58,11 @@ impl Machine {
     }
 
     fn as_forced_move(&self) -> Recreate<'_> {
-        let first = self.other_unlisted_state();
-        let mut first = self.in_state(first.unwrap_or(self.definition().initial()));
+        // A state that only a current state can name has to be in the document even if the move leads
+        // back to it.
+        let definition = self.definition();
+        let first = definition.unlisted_state();
+        let mut first = self.in_state(first.unwrap_or(definition.initial()));
         first.set_reason("");
         Recreate::Commands {
             document: first.render(Rules::Documented),

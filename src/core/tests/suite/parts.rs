@@ -425,3 +425,26 @@ fn a_history_of_sixteen_is_within_seven_hundred_bytes_a_key() {
     // The server's allocator has blocks of 512 bytes; a key without a history takes 123.
     assert!(blocks[2] <= 512, "{blocks:?}");
 }
+
+/// The document of the first command must name the state to which the second one forces the machine.
+#[test]
+fn a_machine_forced_to_the_state_that_only_its_document_named_is_made_anew_by_commands() {
+    let interner = Interner::new();
+    let json = br#"{"current":"lost","map":{"a":["b"]},"initial":"a"}"#;
+    let limits = &redis_state_core::Limits::NONE;
+    let parse = |json: &[u8]| parse_machine(&interner, json, None, Rules::Replayed, limits);
+    let mut machine = parse(json).unwrap().machine;
+    machine.enter(machine.current(), Some("why"));
+    let Recreate::Commands {
+        document,
+        then_force: Some((state, reason)),
+    } = machine.recreate()
+    else {
+        panic!("commands can say it");
+    };
+    assert_eq!((state, reason), (&b"lost"[..], "why"));
+    let mut anew = parse(&document).unwrap().machine;
+    let state = anew.definition().find_state(state).unwrap();
+    anew.enter(state, Some(reason));
+    assert_eq!(alone(&anew), alone(&machine));
+}
