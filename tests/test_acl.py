@@ -28,7 +28,7 @@ CALLS = {
     "SM.MOVE": ["{key}", "boo"],
     "SM.FORCE": ["{key}", "boo"],
     "SM.NEW": ["{key}", ORDER],
-    "SM.REDEFINE": ["{key}", ORDER],
+    "SM.REDEFINE": ["{key}", ORDER, "RENAME", "", "bar"],
     "SM.LOAD": ["{key}", "record"],
     "SM.EVENTS": ["{key}"],
     "SM.INFO": ["{key}"],
