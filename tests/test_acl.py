@@ -132,8 +132,7 @@ def test_keys_to_read_and_keys_to_write(user):
 
 
 ALL_BUT_WRITES = (
-    "+@all -@write -sm.set -sm.create -sm.mutate -sm.reset "
-    "-sm.fire -sm.move -sm.force -sm.new -sm.redefine -sm.load"
+    "+@all -@write -sm.set -sm.create -sm.mutate -sm.reset -sm.fire -sm.move -sm.force -sm.new -sm.redefine -sm.load"
 )
 
 
