@@ -361,7 +361,7 @@ def parts_of_commands(data):
         (["SM.MUTATE", "order:1"], b"wrong number of arguments"),
         # A moment may follow, which takes three.
         (["SM.RESET", "order:1", *"wxyz"], b"wrong number of arguments"),
-        (["SM.LOAD", "order:1", "x"], b"unknown record flags"),
+        (["SM.LOAD", "order:1", "x"], b"damaged number in record"),
         (["SM.RESET", "order:1", "x"], b"unknown option"),
         (["SM.MUTATE", "order:1", "boo", b"r" * (64 * 2**20 + 1)], b"over the limit of 67108864"),
     ],

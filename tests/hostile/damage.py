@@ -137,11 +137,11 @@ def as_text(text):
     return varint(2 * len(text) + 1) + text
 
 
-def an_id(kind=3, token=b"t", names=(), state=name(0), version=1):
+def an_id(kind=3, token=b"t", names=(), state=b"\0", version=1):
     return bytes([kind]) + texted(token) + b"".join(names) + state + varint(version)
 
 
-def an_entry(head=0, pause=0, to=name(0), *more):
+def an_entry(head=0, pause=0, to=b"\0", *more):
     return bytes([head]) + varint(pause) + to + b"".join(more)
 
 
@@ -154,34 +154,37 @@ def a_history(*entries, last=2**53 - 1, user=b"me", came_from=None, count=None):
 def random_name(rng, record):
     states = max(1, len(record.name_ends))
     texts = [as_text(text) for text in (b"gone", b"gone" * 256, b"g" * 1025, b"", b"\xff")]
-    known = name(rng.randrange(states + 1))
-    return rng.choice([known, known, known, *texts, as_text(record.name(rng.randrange(states)))])
+    if rng.random() < 0.9:
+        return name(rng.randrange(states))
+    return rng.choice([name(states), *texts, as_text(record.name(rng.randrange(states)))])
 
 
 def random_id(rng, record):
-    kind = rng.choice([0, 1, 2, 3, 4, 8, rng.randrange(256)])
+    kind = rng.choice([0, 1, 2, 3, 4, 8] * 4 + [rng.randrange(256)])
     count = (kind & 7 < 3) + (kind == 8)
-    token = rng.choice([rng.randbytes(1).hex().encode(), b"", b"t" * 64, b"t" * 65])
+    token = rng.choice([rng.randbytes(1).hex().encode()] * 8 + [b"", b"t" * 64, b"t" * 65])
     names = [random_name(rng, record) for _ in range(count)]
-    return an_id(kind, token, names, random_name(rng, record), rng.choice([0, 1, 7, 2**32 - 1, 2**32]))
+    return an_id(kind, token, names, random_name(rng, record), rng.choice([1, 7, 2**32 - 1] * 5 + [0, 2**32]))
 
 
 def random_history(rng, record):
     entries = []
     for i in range(rng.choice([0, 1, 2, 3, 5, 6])):
-        head = rng.choice([0 if i == 0 else 2, 2, rng.randrange(256)])
-        pause = 0 if i == 0 else rng.choice([0, 5, 2**53 - 1, 2**53, 2**64 - 1])
+        head = rng.choice([0 if i == 0 else 2, 2, rng.choice([2, 3, 6]) | 1 << rng.randrange(3, 8), rng.randrange(256)])
+        pause = 0 if i == 0 else rng.choice([0, 5, 5, 5, 2**53 - 1, 2**53, 2**64 - 1])
         more = [random_name(rng, record)] if head & 8 else []
         texts = [b"you", b"me", b"x", b"", b"x" * 257, b"x" * 1025, b"\xff"]
-        more += [texted(rng.choice(texts[:3] if rng.random() < 0.7 else texts)) for bit in (16, 32, 64, 128) if head & bit]
+        for bit in (16, 32, 64, 128):
+            if head & bit:
+                more.append(texted(rng.choice(texts[:3] if rng.random() < 0.8 else texts)))
         entries.append(an_entry(head, pause, random_name(rng, record), *more))
     if entries and rng.random() < 0.5:
         entries[-1] = an_entry(2 if entries[1:] else 0, 0, record.state_name())
     is_new = bool(entries) and entries[0][0] & 7 == 0
     came_from = random_name(rng, record) if rng.random() < 0.1 or not is_new else None
-    last = rng.choice([2**53 - 1, 2**53 - 1, 0, 2**53, 2**64 - 1])
-    user = rng.choice([b"me", b"me", b"", b"\xff", b"u" * 256, b"u" * 257])
-    return a_history(*entries, last=last, user=user, came_from=came_from, count=rng.choice([None, None, None, 0, 255]))
+    last = rng.choice([2**53 - 1] * 6 + [0, 2**53, 2**64 - 1])
+    user = rng.choice([b"me", b"me", b"me", b"", b"\xff", b"u" * 256, b"u" * 257])
+    return a_history(*entries, last=last, user=user, came_from=came_from, count=rng.choice([*[None] * 8, 0, 255]))
 
 
 # ---- the archive ------------------------------------------------------------------------------------

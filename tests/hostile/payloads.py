@@ -125,7 +125,7 @@ class Record:
 
     def body(self):
         """Returns the vectors in their order, the root of each `Rare`, and the root."""
-        out, starts, roots = b"", {}, b""
+        out, starts = b"", {}
         there = FIRST_VECTORS if self.archive_version == 1 else VECTORS if self.rares else PLAIN_VECTORS
         for name in self.order:
             if name in there:

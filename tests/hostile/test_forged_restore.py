@@ -268,11 +268,9 @@ def remake(client, stored):
         return client.execute_command("SM.SET", "fresh", text) == b"OK"
     except redis.exceptions.ResponseError as error:
         assert "current" in str(error), error
-    try:
-        return as_edge(client, "SM.SET", "fresh", text) == b"OK"
-    except redis.exceptions.ResponseError:
-        assert stored.keys() & {"any", "after", "history", "name"} or dict in map(type, stored["map"].values())
+    if stored.keys() & {"any", "after", "history", "name"} or dict in map(type, stored["map"].values()):
         return False
+    return as_edge(client, "SM.SET", "fresh", text) == b"OK"
 
 
 def restore(client, batch):
@@ -471,10 +469,11 @@ def test_every_truncation_and_byte(server, figure):
 
 def test_random_damage(server, figure):
     rng = random.Random(SEED)
-    originals = seeds(server)
+    originals = [dump(server, name) for name in ("rich", "renamed", "ids")] * 5 + seeds(server)
     accepted, peak = 0, Peak(server)
     for start in range(0, COUNT, 10 * BATCH):
         payloads = [forge(rng, rng.choice(originals)) for _ in range(min(10 * BATCH, COUNT - start))]
         accepted += try_all(server, payloads)
-    # Random damage never makes a document too long.
-    judge(server, COUNT, accepted, peak, figure, REFUSALS.keys() - {"document"})
+    # Random damage never makes a document too long. The reasons of WRONG have a test of their own, because
+    # some need more luck than a short run has.
+    judge(server, COUNT, accepted, peak, figure, REFUSALS.keys() - WRONG.keys() - {"document"})
