@@ -140,6 +140,8 @@ def random_definition(rng):
     if rng.random() < 0.5:
         fields["any"] = {event: one_or_some() for event in rng.sample(EVENTS[:-1], 2)}
     if rng.random() < 0.5:
+        # A key of `after` must be a state without it.
+        states = sorted(Definition(fields).states)
         times = lambda: {"ms": rng.randint(10**11, 10**12)} if rng.random() < 0.7 else {}
         ends = lambda: rng.choice([None, *states])
         fields["after"] = {state: times() | {"to": ends()} for state in some()}
@@ -198,11 +200,12 @@ class Traffic:
 
     def operation(self):
         kinds = {self.fire: 14, self.move: 7, self.force: 3, self.new: 4, self.redefine: 4, self.set: 3, self.create: 1}
-        kinds |= {self.mutate: 5, self.reset: 2, self.delete: 2, self.copy: 1, self.rename: 1, self.expire: 1}
+        kinds |= {self.again: 3, self.mutate: 5, self.reset: 2, self.delete: 2, self.copy: 1, self.rename: 1, self.expire: 1}
         return self.rng.choices(list(kinds), list(kinds.values()))[0]()
 
     def key(self):
-        return self.rng.choice(KEYS)
+        some = sorted(self.machines)
+        return self.rng.choice(some if some and self.rng.random() < 0.6 else KEYS)
 
     def options(self, machine, without=()):
         rng, out = self.rng, {}
@@ -230,7 +233,7 @@ class Traffic:
         return (*words, *(word for pair in options.items() for word in pair))
 
     def fire(self):
-        key, machine = self.key(), self.machines.get(self.key())
+        key = self.key()
         machine = self.machines.get(key)
         event, options = self.rng.choice(EVENTS), self.options(machine)
         targets = machine.definition.targets(machine.state, event) if machine else []
@@ -260,6 +263,20 @@ class Traffic:
             return words, None
         known = state in machine.definition.states
         return words, machine.move("force", ("force", state), options, [state] if known else [])
+
+    def again(self):
+        """A request that was done, as a client sends it again that didn't see the reply."""
+        known = [(key, id) for key, machine in sorted(self.machines.items()) for id in machine.ids]
+        if not known:
+            return self.new()
+        key, (id, request, _, _) = self.rng.choice(known)
+        machine, document = self.machines[key], self.definitions[0].text
+        if request in ("new", "redefine"):
+            words = ("SM." + request.upper(), key, document)
+        else:
+            kind, name, to = (*request, None)[:3]
+            words = ("SM." + kind.upper(), key, name, *(["TO", to] if to else []))
+        return (*words, "ID", id), machine.known(request, {"ID": id})
 
     def mutate(self):
         key = self.key()
