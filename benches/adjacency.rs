@@ -1,15 +1,20 @@
 //! Compares the shipped adjacency with others, by density: the time of a check and the bytes a
 //! transition takes.
 //!
-//! The shipped one searches short rows one by one and long rows by a hash table of positions. The
-//! others are a dense bitset, a bitset trie of 64 branches, and a hash set of pairs.
+//! The shipped one has a bit for every pair of states where that takes no more than the rest of the
+//! archive. Else it searches short rows one by one and long rows by a hash table of places, as
+//! version 1.0 always did: these are the rows. The others are a dense bitset, a bitset trie of 64
+//! branches, and a hash set of pairs.
 
 use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion};
-use redis_state_core::{Definition, Interned, Interner, RecordReader};
+use redis_state_core::{Definition, Interned, Interner, RECORD_VERSION, RecordReader};
 
+use crate::model::Model;
 use crate::{Shuffled, json, read, record, ring_in_strides};
 
 type Edges = Vec<(u32, u32)>;
@@ -142,6 +147,82 @@ impl Adjacency for HashSet<(u32, u32)> {
     }
 }
 
+/// Rows as version 1.0 had them: short ones are searched one by one, long ones by a table of places
+/// that is two thirds full.
+struct Rows {
+    ends: Vec<u32>,
+    targets: Vec<u32>,
+    table: Vec<u32>,
+    hasher: RandomState,
+}
+
+impl Rows {
+    const SHORT_MAX: usize = 16;
+
+    fn new(states: usize, edges: &Edges) -> Self {
+        let mut ends = vec![0; states];
+        edges.iter().for_each(|&(from, _)| ends[from as usize] += 1);
+        let long: u32 = ends
+            .iter()
+            .filter(|&&row| row as usize > Self::SHORT_MAX)
+            .sum();
+        for at in 1..states {
+            ends[at] += ends[at - 1];
+        }
+        let mut rows = Self {
+            ends,
+            targets: edges.iter().map(|&(_, to)| to).collect(),
+            table: vec![u32::MAX; long as usize * 3 / 2 + 1],
+            hasher: RandomState::new(),
+        };
+        for (at, &(from, to)) in (0..).zip(edges) {
+            if rows.row(from).len() > Self::SHORT_MAX {
+                let slot = rows
+                    .slots(from, to)
+                    .find(|&slot| rows.table[slot] == u32::MAX);
+                rows.table[slot.unwrap()] = at;
+            }
+        }
+        rows
+    }
+
+    fn row(&self, from: u32) -> std::ops::Range<usize> {
+        let start = from
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before as usize]);
+        start as usize..self.ends[from as usize] as usize
+    }
+
+    fn slots(&self, from: u32, to: u32) -> impl Iterator<Item = usize> + use<> {
+        let (hash, slots) = (self.hasher.hash_one((from, to)), self.table.len());
+        let first = ((u128::from(hash) * slots as u128) >> 64) as usize;
+        (first..slots).chain(0..first)
+    }
+}
+
+impl Adjacency for Rows {
+    fn allows(&self, from: u32, to: u32) -> bool {
+        let row = self.row(from);
+        if row.len() <= Self::SHORT_MAX {
+            return self.targets[row].contains(&to);
+        }
+        for slot in self.slots(from, to) {
+            match self.table[slot] {
+                u32::MAX => return false,
+                at if row.contains(&(at as usize)) && self.targets[at as usize] == to => {
+                    return true;
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    fn bytes(&self) -> usize {
+        4 * (self.ends.len() + self.targets.len() + self.table.len())
+    }
+}
+
 impl Adjacency for Shipped {
     fn allows(&self, from: u32, to: u32) -> bool {
         self.definition.allows(from, to)
@@ -161,18 +242,21 @@ impl Shipped {
     /// Measures the bytes that the transitions add to a definition of the same states. Unlike those of
     /// the others they include the targets in document order, which SM.GET needs.
     fn new(states: usize, degree: usize, stride: usize) -> Self {
-        let [bare, full] = [0, degree].map(|degree| {
-            let machine = read(
-                &Interner::new(),
-                &json(&ring_in_strides(states, degree, stride)),
-            );
+        let name = |at: usize| format!("state-{at}");
+        // Every state has to be somewhere: one row with a bit, a target and an end of its own.
+        let one_row = (name(0), (1..states).map(name).collect());
+        let one_row = Model::new(vec![one_row], &name(0), "", "");
+        let own = 8 * states.div_ceil(64) + 4 * (states - 1) + 4;
+        let [bare, full] = [one_row, ring_in_strides(states, degree, stride)].map(|model| {
+            let machine = read(&Interner::new(), &json(&model));
             // Loaded from a record, so that no document is kept beside the definition.
-            let loaded = RecordReader::new().decode(&record(&machine), &Interner::new());
+            let loaded =
+                RecordReader::new().decode(RECORD_VERSION, &record(&machine), &Interner::new());
             Arc::clone(loaded.unwrap().definition())
         });
         let bytes = |definition: &Interned| definition.memory(|_, size| size);
         Self {
-            bytes: bytes(&full) - bytes(&bare),
+            bytes: bytes(&full) + own - bytes(&bare),
             definition: full,
         }
     }
@@ -180,46 +264,78 @@ impl Shipped {
 
 const STATES: usize = 2000;
 
+/// Compares them on machines of the size that is usual.
+pub fn by_size(c: &mut Criterion) {
+    for (states, degree) in [(6, 2), (20, 3), (64, 4), (64, 32), (200, 3), (200, 16)] {
+        let shape = Shape {
+            states,
+            degree,
+            stride: 1,
+        };
+        compare(c, "adjacency of small machines", &shape);
+    }
+}
+
+/// Compares them on large machines, by how many targets a row has and how far apart these are.
 pub fn by_density(c: &mut Criterion) {
-    let mut group = c.benchmark_group("adjacency");
-    println!("bytes a transition, of {STATES} states:");
-    println!("degree and stride   shipped     dense      trie     pairs");
     // Targets side by side are a trie's best case, targets far apart its worst.
-    for (degree, stride) in [1, 4, 16, 17, 64, 256]
-        .into_iter()
-        .flat_map(|d| [(d, 1), (d, 787)])
-    {
-        let all = all(degree, stride);
-        let bytes = |at: usize| all[at].1.bytes() as f64 / (STATES * degree) as f64;
-        let [shipped, dense, trie, pairs] = [0, 1, 2, 3].map(bytes);
-        println!("{degree:>10} {stride:>6} {shipped:>9.1} {dense:>9.1} {trie:>9.1} {pairs:>9.1}");
-        for (name, adjacency) in &all {
-            let mut asked = Shuffled::new(questions(degree, stride));
-            for &(from, to) in &asked.items {
-                assert_eq!(
-                    adjacency.allows(from, to),
-                    all[0].1.allows(from, to),
-                    "{name}"
-                );
-            }
-            let id = BenchmarkId::new(*name, format!("{degree} stride {stride}"));
-            group.bench_function(id, |b| {
-                b.iter(|| {
-                    let &(from, to) = asked.next();
-                    adjacency.allows(from, to)
-                });
-            });
+    for degree in [1, 4, 16, 17, 64, 256] {
+        for stride in [1, 787] {
+            let shape = Shape {
+                states: STATES,
+                degree,
+                stride,
+            };
+            compare(c, "adjacency", &shape);
         }
     }
 }
 
-fn all(degree: usize, stride: usize) -> [(&'static str, Box<dyn Adjacency>); 4] {
-    let shipped = Shipped::new(STATES, degree, stride);
+struct Shape {
+    states: usize,
+    degree: usize,
+    stride: usize,
+}
+
+fn compare(c: &mut Criterion, group: &str, shape: &Shape) {
+    let Shape {
+        states,
+        degree,
+        stride,
+    } = shape;
+    let mut group = c.benchmark_group(group);
+    let all = all(shape);
+    print!("bytes a transition, {states} states, degree {degree}, stride {stride}:");
+    for (name, adjacency) in &all {
+        let bytes = adjacency.bytes() as f64 / (states * degree) as f64;
+        print!(" {name} {bytes:.1}");
+    }
+    println!();
+    for (name, adjacency) in &all {
+        let mut asked = Shuffled::new(questions(shape));
+        for &(from, to) in &asked.items {
+            let expected = all[0].1.allows(from, to);
+            assert_eq!(adjacency.allows(from, to), expected, "{name}");
+        }
+        let id = BenchmarkId::new(*name, format!("{states} of {degree} stride {stride}"));
+        group.bench_function(id, |b| {
+            b.iter(|| {
+                let &(from, to) = asked.next();
+                adjacency.allows(from, to)
+            });
+        });
+    }
+}
+
+fn all(shape: &Shape) -> [(&'static str, Box<dyn Adjacency>); 5] {
+    let states = shape.states;
+    let shipped = Shipped::new(states, shape.degree, shape.stride);
     let edges = edges(&shipped.definition);
     [
         ("shipped", Box::new(shipped)),
-        ("dense", Box::new(Dense::new(STATES, &edges))),
-        ("trie", Box::new(Trie::new(STATES, &edges))),
+        ("rows", Box::new(Rows::new(states, &edges))),
+        ("dense", Box::new(Dense::new(states, &edges))),
+        ("trie", Box::new(Trie::new(states, &edges))),
         ("pairs", Box::new(edges.into_iter().collect::<HashSet<_>>())),
     ]
 }
@@ -230,16 +346,21 @@ fn edges(definition: &Definition) -> Edges {
 }
 
 /// Makes questions of which half are allowed.
-fn questions(degree: usize, stride: usize) -> Edges {
+fn questions(shape: &Shape) -> Edges {
+    let Shape {
+        states,
+        degree,
+        stride,
+    } = shape;
     let question = |at: usize| {
-        let from = at * 7919 % STATES;
+        let from = at * 7919 % states;
         let step = 1 + at * 104_729 % degree;
         let step = if at.is_multiple_of(2) {
             step
         } else {
             step + degree
         };
-        (from as u32, ((from + step * stride) % STATES) as u32)
+        (from as u32, ((from + step * stride) % states) as u32)
     };
     (0..8192).map(question).collect()
 }

@@ -23,10 +23,11 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use redis_state_core::{
-    Force, Interner, Limits, Machine, RecordReader, RecordWriter, Rules, parse_machine,
+    Force, Interner, Limits, Machine, RECORD_VERSION, RecordReader, RecordWriter, Rules,
+    parse_machine,
 };
 
-use crate::model::Model;
+use crate::model::{Model, New};
 
 const SIZES: [usize; 5] = [2, 20, 200, 5_000, 100_000];
 
@@ -105,7 +106,7 @@ fn transition(c: &mut Criterion) {
 
 fn is_in_row(model: &Model, to: &String) -> bool {
     let row = model.map.get(&model.current);
-    row.is_some_and(|row| row.contains(to))
+    row.is_some_and(|row| row.iter().any(|(_, targets)| targets.contains(to)))
 }
 
 fn lookup(c: &mut Criterion) {
@@ -170,6 +171,53 @@ fn serialise(c: &mut Criterion) {
     }
 }
 
+/// Makes a machine of the given states, in which each event of a state leads to another one, and one
+/// of `any` to the last.
+fn eventful(states: usize, degree: usize) -> Model {
+    let name = |at: usize| format!("state-{}", at % states);
+    let event = |at: usize, step: usize| (format!("event-{step}"), vec![name(at + step)]);
+    let row = |at: usize| (name(at), (1..=degree).map(|step| event(at, step)).collect());
+    let new = New {
+        any: vec![("archive".to_owned(), vec![name(states - 1)])],
+        ..New::default()
+    };
+    Model::with_events((0..states).map(row).collect(), new, &name(0), "", "")
+}
+
+/// Fires an event by its name, as SM.FIRE does; reads, writes and loads a document with events.
+fn events(c: &mut Criterion) {
+    let mut group = c.benchmark_group("events");
+    for (states, degree) in [(20, 2), (20, 40), (5_000, 4)] {
+        let model = eventful(states, degree);
+        let json = json(&model);
+        let machine = read(&Interner::new(), &json);
+        let mut names = Shuffled::new(model.event_names());
+        let id = |name: &str| BenchmarkId::new(name, format!("{states} states of {degree}"));
+        group.bench_function(id("fire"), |b| {
+            b.iter(|| {
+                let definition = machine.definition();
+                let event = definition.find_event(names.next().as_bytes())?;
+                definition.fire(machine.current(), event).only()
+            });
+        });
+        group.bench_function(id("parse"), |b| {
+            b.iter(|| read(&Interner::new(), black_box(&json)));
+        });
+        group.bench_function(id("serialise"), |b| {
+            b.iter(|| machine.render(Rules::Documented));
+        });
+        let record = record(&machine);
+        group.bench_function(id("validate and open"), |b| {
+            b.iter(|| {
+                let interner = Interner::new();
+                RecordReader::new()
+                    .decode(black_box(&record), &interner)
+                    .unwrap()
+            });
+        });
+    }
+}
+
 /// Loads a record whose definition is new (to be checked and indexed) and one whose definition is
 /// stored, as RESTORE and RDB do.
 fn archive(c: &mut Criterion) {
@@ -182,16 +230,18 @@ fn archive(c: &mut Criterion) {
             let interner = Interner::new();
             b.iter(|| {
                 RecordReader::new()
-                    .decode(black_box(&record), &interner)
+                    .decode(RECORD_VERSION, black_box(&record), &interner)
                     .unwrap()
             });
         });
         group.bench_function(BenchmarkId::new("known", states), |b| {
             let interner = Interner::new();
-            let _kept = RecordReader::new().decode(&record, &interner).unwrap();
+            let _kept = RecordReader::new()
+                .decode(RECORD_VERSION, &record, &interner)
+                .unwrap();
             b.iter(|| {
                 RecordReader::new()
-                    .decode(black_box(&record), &interner)
+                    .decode(RECORD_VERSION, black_box(&record), &interner)
                     .unwrap()
             });
         });
@@ -213,10 +263,14 @@ fn files(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallT
     writer.write(&machine, &mut later);
     let mut reader = RecordReader::new();
     reader.begin_file();
-    reader.decode(&first, &interner).unwrap();
+    reader.decode(RECORD_VERSION, &first, &interner).unwrap();
     group.throughput(Throughput::Bytes(later.len() as u64));
     group.bench_function("in a file, read", |b| {
-        b.iter(|| reader.decode(black_box(&later), &interner).unwrap());
+        b.iter(|| {
+            reader
+                .decode(RECORD_VERSION, black_box(&later), &interner)
+                .unwrap()
+        });
     });
     group.bench_function("in a file, write", |b| {
         b.iter(|| {
@@ -233,6 +287,8 @@ criterion_group!(
     parse,
     serialise,
     archive,
-    adjacency::by_density
+    adjacency::by_density,
+    adjacency::by_size,
+    events
 );
 criterion_main!(benches);

@@ -28,6 +28,14 @@ DOCUMENTS = {
     "unlisted-current": b'{"current":"payed","map":{"new":["paid"]},"initial":"new"}',
     "unlisted-argument": b'{"map":{"new":["paid"]},"initial":"new"}\xffNX',
     "empty-current": b'{"current":"","map":{"a":[""]},"initial":"a"}',
+    "events": b'{"map":{"a":{"go":"b","stop":[],"":["a","c"]}},"any":{"stop":["d","a"]},"initial":"a"}',
+    "event-twice": b'{"map":{"a":{"go":"b","go":"c"}},"initial":"a"}',
+    "target-twice": b'{"map":{"a":{"go":["b","b"]}},"initial":"a"}',
+    "nameless-any": b'{"map":{},"any":{"":"b"},"initial":"a"}',
+    "timers": b'{"map":{},"after":{"a":{"ms":1,"to":"b"},"b":{"to":null}},"initial":"a"}',
+    "timer-of-none": b'{"map":{},"after":{"x":{"ms":9007199254740992,"to":"b"}},"initial":"a"}',
+    "name": b'{"map":{},"history":255,"name":"n","revision":4294967295,"initial":"a"}',
+    "revision-alone": b'{"map":{},"revision":0,"history":-0,"initial":"a"}',
     "rest-of-a-document": b',"map":{"a":["b"]},"initial":"a"}',
 }
 
@@ -76,11 +84,17 @@ def write(target, name, data):
 
 
 for path in GOLDEN.iterdir():
-    if path.suffix == ".json" and path.stem not in ("file", "wide"):
+    if path.suffix == ".json" and path.stem not in ("file", "wide", "bits", "no-bits"):
         write("document", path.stem, path.read_bytes())
         write("archive", f"{path.stem}.json", AS_IT_STANDS + path.read_bytes())
+    if path.suffix == ".archive2" and path.stem not in ("wide", "bits", "no-bits"):
+        # A record of form 0, in state 0, without a reason.
+        write("archive", path.name, AS_IT_STANDS + b"\0\0" + path.read_bytes())
     if path.suffix == ".record" and path.stem != "wide":
         write("archive", path.stem, AS_IT_STANDS + path.read_bytes())
+    if path.suffix == ".archive2" and path.stat().st_size < 1000:
+        # A record alone, in state 0.
+        write("archive", path.name, AS_IT_STANDS + b"\0\0" + path.read_bytes())
 for name, data in DOCUMENTS.items():
     write("document", name, data)
 for name, session in SESSIONS.items():

@@ -48,9 +48,10 @@ fn descriptions(commands: &Object) -> String {
         let command = object(name, command);
         format!(
             "impl Described for {} {{ const NAME: &'static str = {name:?}; \
+             const C_NAME: &'static std::ffi::CStr = c{name:?}; \
              const MAX_ARGUMENTS: usize = {}; const WRITES: bool = {}; }}\n",
             path(name, command),
-            1 + max_arguments(command),
+            max_arguments(command).saturating_add(1),
             writes(command)
         )
     };
@@ -68,7 +69,8 @@ fn path(name: &str, command: &Object) -> String {
     let folder = if writes(command) { "write" } else { "read" };
     let word = name.trim_start_matches("SM.").to_lowercase();
     let (first, rest) = word.split_at(1);
-    format!("{folder}::{word}::{}{rest}", first.to_uppercase())
+    // `move` is a keyword.
+    format!("{folder}::r#{word}::{}{rest}", first.to_uppercase())
 }
 
 fn writes(command: &Object) -> bool {
@@ -79,7 +81,7 @@ fn writes(command: &Object) -> bool {
 fn max_arguments(object: &Object) -> usize {
     let list = object.get("arguments").and_then(Value::as_array);
     let arguments = list.into_iter().flatten().filter_map(Value::as_object);
-    arguments.map(max_length).sum()
+    arguments.map(max_length).fold(0, usize::saturating_add)
 }
 
 /// Returns the largest number of words that one argument takes: its token and its value.
@@ -88,6 +90,9 @@ fn max_length(argument: &Object) -> usize {
     let inside = argument.get("arguments").and_then(Value::as_array);
     let choices = inside.into_iter().flatten().filter_map(Value::as_object);
     let token = usize::from(argument.contains_key("token"));
+    if argument.contains_key("multiple") {
+        return usize::MAX;
+    }
     match kind {
         Some("pure-token") => 1,
         Some("oneof") => token + choices.map(max_length).max().unwrap_or(0),
@@ -112,7 +117,7 @@ fn write_command(name: &str, command: &Object, out: &mut String) {
     let arity = command["arity"]
         .as_i64()
         .unwrap_or_else(|| panic!("{name}: arity"));
-    let max = 1 + max_arguments(command);
+    let max = max_arguments(command).saturating_add(1);
     assert!(
         arity < 0 || usize::try_from(arity) == Ok(max),
         "{name}: arity {arity}, but its arguments make {max}"
@@ -161,23 +166,30 @@ fn arguments(command: &str, object: &Object) -> String {
         let argument = argument
             .as_object()
             .unwrap_or_else(|| panic!("{command}: argument"));
-        let known = ["name", "type", "token", "summary", "optional", "arguments"];
+        let known = [
+            "name",
+            "type",
+            "token",
+            "summary",
+            "optional",
+            "multiple",
+            "arguments",
+        ];
         check_fields(command, argument, &known);
         let kind = match text(command, argument, "type") {
             "key" => "Key",
             "string" => "String",
+            "integer" => "Integer",
             "pure-token" => "PureToken",
             "oneof" => "OneOf",
             "block" => "Block",
             other => panic!("{command}: unknown argument type {other}"),
         };
-        let optional = argument
-            .get("optional")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
+        let is_true = |field| argument.get(field).and_then(Value::as_bool) == Some(true);
+        let [optional, multiple] = ["optional", "multiple"].map(is_true);
         format!(
             "ArgumentSpec {{ name: c{:?}, kind: ArgumentKind::{kind}, token: {}, summary: {}, \
-             optional: {optional}, arguments: &[{}] }},",
+             optional: {optional}, multiple: {multiple}, arguments: &[{}] }},",
             text(command, argument, "name"),
             optional_text(argument, "token"),
             optional_text(argument, "summary"),

@@ -5,7 +5,10 @@ use std::ffi::{CStr, c_int};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use redis_state_core::{DocumentError, Limits, Machine, RecordError, parse_legacy};
+use redis_state_core::{
+    BlockMover, DocumentError, Limits, Machine, RECORD_VERSION, RECORD_VERSION_1_0, RecordError,
+    Recreate, parse_legacy,
+};
 
 use crate::errors::{document_text, redacted_document_text};
 use crate::server::io::{Digest, Io};
@@ -17,8 +20,9 @@ use crate::{config, stats};
 
 /// The encoding of the old module: the machine's JSON.
 const JSON: c_int = 1;
-/// A record of `docs/format.md`.
-const RECORD: c_int = 2;
+/// A record of `docs/format.md`: of version 1.0, and as it is written.
+const RECORD_1_0: c_int = RECORD_VERSION_1_0.cast_signed();
+const RECORD: c_int = RECORD_VERSION.cast_signed();
 
 static HANDLE: TypeHandle<Machine> = TypeHandle::new();
 
@@ -51,10 +55,17 @@ impl ValueType for Machine {
     }
 
     fn rewrite(&self, io: &mut Io<'_>) {
-        let recreate = self.recreate();
-        io.emit(c"SM.SET", &[&recreate.document]);
-        if let Some((state, reason)) = recreate.then_force {
-            io.emit(c"SM.MUTATE", &[state, reason.as_bytes(), b"FORCE"]);
+        match self.recreate() {
+            Recreate::Record(record) => io.emit(c"SM.LOAD", &[&record]),
+            Recreate::Commands {
+                document,
+                then_force,
+            } => {
+                io.emit(c"SM.SET", &[&document]);
+                if let Some((state, reason)) = then_force {
+                    io.emit(c"SM.MUTATE", &[state, reason.as_bytes(), b"FORCE"]);
+                }
+            }
         }
     }
 
@@ -81,23 +92,30 @@ impl ValueType for Machine {
     }
 
     fn digest(&self, digest: &mut Digest<'_>) {
-        digest.add(&[
-            self.definition().archive(),
-            &self.current().to_le_bytes(),
-            self.reason().as_bytes(),
-        ]);
+        self.digest_parts(|parts| digest.add(parts));
     }
 
     fn copy(&self) -> Self {
         self.clone()
     }
 
-    /// Moves the reason, but not the definition: other machines point to it.
+    /// Moves the machine's own blocks, but not the definition: other machines point to it.
     fn relocate(&mut self, mover: &mut Mover) {
-        if let Some(extras) = self.extras_mut() {
-            mover.move_box(extras);
-            mover.move_text(extras.reason_mut());
-        }
+        Self::relocate(self, mover);
+    }
+}
+
+impl BlockMover for Mover {
+    fn move_box<T>(&mut self, owned: &mut Box<T>) {
+        Self::move_box(self, owned);
+    }
+
+    fn move_text(&mut self, owned: &mut Box<str>) {
+        Self::move_text(self, owned);
+    }
+
+    fn move_bytes(&mut self, owned: &mut Box<[u8]>) {
+        Self::move_bytes(self, owned);
     }
 }
 
@@ -150,7 +168,8 @@ fn log_refused(io: &Io<'_>, why: &LoadError) {
 fn decode(bytes: &[u8], encoding: c_int) -> Result<Machine, LoadError> {
     match encoding {
         JSON => parse_legacy(&INTERNER, bytes, &legacy_limits()).map_err(LoadError::Document),
-        RECORD => store::decode(bytes).map_err(LoadError::Record),
+        RECORD_1_0 => store::decode(RECORD_VERSION_1_0, bytes).map_err(LoadError::Record),
+        RECORD => store::decode(RECORD_VERSION, bytes).map_err(LoadError::Record),
         newer => Err(LoadError::NewerEncoding(newer)),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use redis_state_core::{DocumentError, Limit};
+use redis_state_core::{DocumentError, Limit, MoveError, RecordError};
 
 use crate::config;
 use crate::server::key::WrongType;
+use crate::text::quoted;
 
 /// Why a command was refused.
 ///
@@ -34,6 +35,14 @@ pub enum CommandError {
         /// Whether the command comes from an append-only file, and not from the primary.
         replayed: bool,
     },
+    /// A request that is wrong as such.
+    Move(Box<MoveError>),
+    /// The name of an option, and what is wrong with it.
+    Option(Box<(&'static str, OptionProblem)>),
+    /// A client sent a record.
+    LoadFromClient,
+    /// A record that is not a machine.
+    Record(Box<RecordError>),
     /// A move that is not allowed, in the words of the old module.
     EdgeTransition,
     /// An unknown option, in the words of the old module.
@@ -50,7 +59,58 @@ pub struct UnknownOption {
     /// The command.
     pub command: &'static str,
     /// The options that the command takes at this position.
-    pub expected: &'static str,
+    pub expected: String,
+}
+
+/// What is wrong with an option.
+#[derive(Debug)]
+pub enum OptionProblem {
+    /// It is there twice.
+    Repeated,
+    /// Nothing follows it.
+    NoValue,
+    /// Two options say when a timer is due.
+    AfterAndDue,
+    /// Its value is no number of the allowed range.
+    Number {
+        /// The value, in quotes.
+        found: String,
+        /// The least allowed.
+        min: u64,
+        /// The greatest allowed.
+        max: u64,
+    },
+    /// Its text is too long or too short.
+    Length {
+        /// The bytes of the text.
+        found: usize,
+        /// The fewest allowed.
+        min: usize,
+        /// The most allowed.
+        max: usize,
+    },
+    /// Its text is not UTF-8. The offset is that of the first bad byte.
+    NotText(usize),
+}
+
+impl fmt::Display for OptionProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repeated => write!(f, "option given twice"),
+            Self::NoValue => write!(f, "there is no value after it"),
+            Self::AfterAndDue => write!(f, "expected only one of AFTER and DUE"),
+            Self::Number { found, min, max } => {
+                write!(
+                    f,
+                    "expected a whole number from {min} to {max}, found {found}"
+                )
+            }
+            Self::Length { found, min, max } => {
+                write!(f, "expected {min} to {max} bytes, found {found} bytes")
+            }
+            Self::NotText(at) => write!(f, "text is not UTF-8 at byte {at}"),
+        }
+    }
 }
 
 impl CommandError {
@@ -85,6 +145,13 @@ impl CommandError {
                 } = &**unknown;
                 format!("unknown option for {command}: expected {expected}")
             }
+            Self::Move(why) => why.to_string(),
+            Self::Option(option) => match option.1 {
+                OptionProblem::Number { min, max, .. } => {
+                    format!("{}: expected a whole number from {min} to {max}", option.0)
+                }
+                _ => self.to_string(),
+            },
             _ => self.to_string(),
         }
     }
@@ -126,6 +193,13 @@ impl fmt::Display for CommandError {
                 f,
                 "{why}, although the command succeeded when the file was written"
             ),
+            Self::Move(why) => write!(f, "{}", move_text(why)),
+            Self::Option(option) => write!(f, "{}: {}", option.0, option.1),
+            Self::LoadFromClient => write!(
+                f,
+                "SM.LOAD is for replication and append-only files, use RESTORE"
+            ),
+            Self::Record(why) => write!(f, "invalid record: {why}"),
             Self::EdgeTransition => write!(f, "Invaild state transition"),
             Self::EdgeOption => write!(f, "Invaild command option"),
             Self::Bug(command) => write!(
@@ -134,6 +208,29 @@ impl fmt::Display for CommandError {
                  the server's log says where"
             ),
         }
+    }
+}
+
+/// Returns what is wrong with a request, with the names in it.
+fn move_text(why: &MoveError) -> String {
+    match why {
+        MoveError::Ambiguous { targets, count } => {
+            let named: Vec<_> = targets.iter().map(|name| quoted(name)).collect();
+            let more = if *count > targets.len() { ", ..." } else { "" };
+            format!("{why}, name one with TO: {}{more}", named.join(", "))
+        }
+        MoveError::NoTimer(state) => {
+            let state = quoted(state);
+            format!("the state {state} has no timer in the definition, leave out AFTER and DUE")
+        }
+        MoveError::StateLost(state) => {
+            let state = quoted(state);
+            format!("the new definition has no state {state}, name another with RENAME")
+        }
+        MoveError::UnknownRename(state) => {
+            format!("RENAME: the new definition has no state {}", quoted(state))
+        }
+        MoveError::IdReused => why.to_string(),
     }
 }
 
@@ -163,6 +260,18 @@ impl From<DocumentError> for CommandError {
 impl From<Limit> for CommandError {
     fn from(limit: Limit) -> Self {
         Self::Limit(Box::new(limit))
+    }
+}
+
+impl From<MoveError> for CommandError {
+    fn from(why: MoveError) -> Self {
+        Self::Move(Box::new(why))
+    }
+}
+
+impl From<RecordError> for CommandError {
+    fn from(why: RecordError) -> Self {
+        Self::Record(Box::new(why))
     }
 }
 

@@ -1,13 +1,49 @@
-//! The rules by which a call runs, the command that is replicated in place of another, and the
-//! errors of replicated commands.
+//! The rules by which a call runs, what is replicated, and the errors of replicated commands.
 //!
-//! A command is replicated only if it changed something, and in terms of the documented rules.
+//! A command is replicated only if it changed something, and in terms of the documented rules. A
+//! change of a machine that knows times is replicated with its *moment*: three more arguments, `AT`,
+//! the time and the user. So replicas and replays store what the primary stored.
 
-use redis_state_core::{Machine, Rules};
+use std::borrow::Cow;
+
+use redis_state_core::{Force, Machine, RecordWriter, Request, Rules};
 
 use crate::config;
 use crate::errors::CommandError;
-use crate::server::context::{Context, Str};
+use crate::server::context::{Args, Context, Str};
+
+/// When a change was made, and by whom.
+#[derive(Clone)]
+pub struct Moment<'a> {
+    /// The primary's clock, in ms since 1970.
+    pub at: u64,
+    /// The ACL user of the connection.
+    pub user: Cow<'a, [u8]>,
+}
+
+impl<'a> Moment<'a> {
+    /// Returns the moment that came with the command, or this one.
+    pub fn of(context: Context<'_>, given: Option<&Moment<'a>>) -> Self {
+        given.cloned().unwrap_or_else(|| Self {
+            at: context.now(),
+            user: Cow::Owned(context.user()),
+        })
+    }
+
+    /// Returns the moment as the core takes it, for a change that was or wasn't made before.
+    pub fn as_core(&self, replayed: bool) -> redis_state_core::Context<'_> {
+        redis_state_core::Context {
+            now: self.at,
+            user: &self.user,
+            replayed,
+        }
+    }
+
+    /// Returns the time as digits.
+    fn digits(&self) -> String {
+        self.at.to_string()
+    }
+}
 
 /// Returns the rules for this call. Replicated and replayed commands run by the documented rules,
 /// because the primary wrote them for these rules.
@@ -19,18 +55,81 @@ pub fn rules_for(context: Context<'_>) -> Rules {
     }
 }
 
-/// Replicates the machine's current state and reason as a move, forced or not.
+/// Replicates a command as it came, with the moment if there is one.
+#[inline]
+pub fn replicate(
+    context: Context<'_>,
+    command: &std::ffi::CStr,
+    args: Args<'_>,
+    moment: Option<&Moment<'_>>,
+) {
+    match moment {
+        None => context.replicate_verbatim(),
+        Some(moment) => replicate_with(context, command, args, moment),
+    }
+}
+
+fn replicate_with(
+    context: Context<'_>,
+    command: &std::ffi::CStr,
+    args: Args<'_>,
+    moment: &Moment<'_>,
+) {
+    let digits = moment.digits();
+    let more: &[&[u8]] = &[b"AT", digits.as_bytes(), &moment.user];
+    context.replicate_with(command, args, more);
+}
+
+/// Replicates a command of version 1.0, whose arguments are told by their position, with all of
+/// these and the moment.
+pub fn replicate_positional(
+    context: Context<'_>,
+    command: &std::ffi::CStr,
+    key: Str<'_>,
+    rest: &[&[u8]],
+    moment: &Moment<'_>,
+) {
+    let digits = moment.digits();
+    let moment: [&[u8]; 3] = [b"AT", digits.as_bytes(), &moment.user];
+    context.replicate(command, key, &[rest, &moment].concat());
+}
+
+/// Replicates what a move by the rules of the old module made of a machine.
 ///
-/// For `edge`, where a move or reset without a reason keeps the last reason. The documented rules
-/// would clear it, so the replicated move states the reason.
+/// There, a move or reset without a reason keeps the last reason. The documented rules would clear
+/// it, so the replicated move states the reason. A machine that knows times is replicated whole.
 #[cold]
-pub fn replicate_move(context: Context<'_>, key: Str<'_>, machine: &Machine, forced: bool) {
+pub fn replicate_legacy(
+    context: Context<'_>,
+    key: Str<'_>,
+    machine: &Machine,
+    request: &Request<'_>,
+    is_timed: bool,
+) {
+    if is_timed {
+        return replicate_whole(context, key, machine);
+    }
+    let is_plain_move = matches!(
+        request,
+        Request::Mutate {
+            force: Force::No,
+            ..
+        }
+    );
     let args: &[&[u8]] = &[
         machine.current_name_bytes(),
         machine.reason().as_bytes(),
         b"FORCE",
     ];
-    context.replicate(c"SM.MUTATE", key, if forced { args } else { &args[..2] });
+    let args = if is_plain_move { &args[..2] } else { args };
+    context.replicate(c"SM.MUTATE", key, args);
+}
+
+/// Replicates a machine as its record.
+fn replicate_whole(context: Context<'_>, key: Str<'_>, machine: &Machine) {
+    let mut record = Vec::new();
+    RecordWriter::new().write(machine, &mut record);
+    context.replicate(c"SM.LOAD", key, &[&record]);
 }
 
 /// Replies to a write whose key does not exist.

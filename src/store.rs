@@ -50,12 +50,12 @@ pub fn encode(machine: &Machine) -> Vec<u8> {
     record
 }
 
-/// Reads a record.
+/// Reads a record of this version.
 ///
 /// # Errors
 ///
 /// If the bytes aren't a record of a machine, or refer to a definition that the file doesn't have
 /// so far.
-pub fn decode(record: &[u8]) -> Result<Machine, RecordError> {
-    READER.with_borrow_mut(|reader| reader.decode(record, &INTERNER))
+pub fn decode(version: u32, record: &[u8]) -> Result<Machine, RecordError> {
+    READER.with_borrow_mut(|reader| reader.decode(version, record, &INTERNER))
 }

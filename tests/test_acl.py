@@ -24,10 +24,23 @@ CALLS = {
     "SM.CAN": ["{key}", "boo"],
     "SM.EXPORT": ["{key}", "DOT"],
     "SM.LINT": ["{key}"],
+    "SM.FIRE": ["{key}", "", "TO", "boo"],
+    "SM.MOVE": ["{key}", "boo"],
+    "SM.FORCE": ["{key}", "boo"],
+    "SM.NEW": ["{key}", ORDER],
+    "SM.REDEFINE": ["{key}", ORDER, "RENAME", "", "bar"],
+    "SM.LOAD": ["{key}", "record"],
+    "SM.EVENTS": ["{key}"],
+    "SM.INFO": ["{key}"],
+    "SM.HISTORY": ["{key}"],
 }
+# The error of a command that no client may use, whatever its rights.
+LOAD_ERROR = "SM.LOAD is for replication and append-only files, use RESTORE"
 COMMANDS = set(CALLS)
 READS = {"SM.TEMPLATE", "SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT"}
+READS |= {"SM.EVENTS", "SM.INFO", "SM.HISTORY"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
+WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.LOAD"}
 KEYED = COMMANDS - {"SM.TEMPLATE"}
 
 NAME, VERSION = server_version()
@@ -64,6 +77,10 @@ class User:
             except redis.exceptions.NoPermissionError:
                 assert self.server.run("DEBUG", "DIGEST") == before
                 return False
+            except redis.exceptions.ResponseError as error:
+                if command[0] == "SM.LOAD" and str(error) == LOAD_ERROR:
+                    return True
+                raise
 
     def commands(self, key="order:1"):
         return {command for command in CALLS if self.may(*call(command, key))}
@@ -100,6 +117,13 @@ def test_a_clerk_who_reads_and_moves_but_defines_nothing(user):
     assert clerk.commands("order:1") == READS | {"SM.MUTATE", "SM.RESET"}
 
 
+def test_a_worker_who_moves_but_can_not_force(user):
+    worker = user("~order:* +sm.fire +sm.move")
+    assert worker.commands("order:1") == {"SM.FIRE", "SM.MOVE"}
+    assert not worker.may("SM.FORCE", "order:1", "bar")
+    assert user("~order:* +sm.force").commands("order:1") == {"SM.FORCE"}
+
+
 def test_keys_to_read_and_keys_to_write(user):
     viewer = user("%R~order:* %W~log:* +@all")
     assert viewer.commands("order:1") == READS
@@ -107,7 +131,9 @@ def test_keys_to_read_and_keys_to_write(user):
     assert viewer.commands("log:1") == WRITES | {"SM.TEMPLATE"}
 
 
-ALL_BUT_WRITES = "+@all -@write -sm.set -sm.create -sm.mutate -sm.reset"
+ALL_BUT_WRITES = (
+    "+@all -@write -sm.set -sm.create -sm.mutate -sm.reset -sm.fire -sm.move -sm.force -sm.new -sm.redefine -sm.load"
+)
 
 
 def test_all_but_the_category_of_writes(user):

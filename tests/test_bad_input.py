@@ -31,8 +31,24 @@ REFUSED = {
     "reason not a string": (b'{"initial":"a","map":{},"reason":[]}', ["reason: expected a string, found an array"]),
     "map not an object": (b'{"initial":"a","map":[]}', ["map: expected an object, found an array"]),
     "map a string": (b'{"initial":"a","map":"x"}', ["map: expected an object"]),
-    "targets not an array": (b'{"initial":"a","map":{"a":"b"}}', ["map.a: expected an array"]),
-    "targets an object": (b'{"initial":"a","map":{"a":{}}}', ["map.a: expected an array, found an object"]),
+    "targets not an array": (b'{"initial":"a","map":{"a":"b"}}', ["map.a: expected an array or an object, found"]),
+    "event's target a number": (
+        b'{"initial":"a","map":{"a":{"e":7}}}',
+        ["map.a.e: expected a string or an array, found 7"],
+    ),
+    "event's target an object": (
+        b'{"initial":"a","map":{"a":{"e":{}}}}',
+        ["map.a.e: expected a string or an array, found an object"],
+    ),
+    "event twice": (b'{"initial":"a","map":{"a":{"e":"a","e":"b"}}}', ["map.a.e: key given twice"]),
+    "event's target twice": (b'{"initial":"a","map":{"a":{"e":["a","a"]}}}', ["map.a.e[1]: target given twice"]),
+    "any without a name": (b'{"initial":"a","map":{},"any":{"":"a"}}', ["an event of any needs a name"]),
+    "any without a target": (b'{"initial":"a","map":{},"any":{"e":[]}}', ["an event of any needs a target"]),
+    "timer of no state": (b'{"initial":"a","map":{},"after":{"b":{"to":"a"}}}', ['no state "b"']),
+    "timer to nowhere": (b'{"initial":"a","map":{},"after":{"a":{"ms":1}}}', ["after.a.to: missing"]),
+    "timer of no time": (b'{"initial":"a","map":{},"after":{"a":{"ms":0,"to":"a"}}}', ["after.a.ms: expected"]),
+    "history of none": (b'{"initial":"a","map":{},"history":0}', ["history: expected a whole number from 1 to 255"]),
+    "revision alone": (b'{"initial":"a","map":{},"revision":1}', ["revision: only a document with a name has one"]),
     "target a number": (
         b'{"initial":"a","map":{"bar":["b",7]}}',
         ["invalid machine: map.bar[1]: expected a string, found 7"],
@@ -93,7 +109,7 @@ def deep(levels):
     return b'{"initial":"a","map":' + b'{"a":' * levels + b"[]" + b"}" * levels + b"}"
 
 
-@pytest.mark.parametrize("levels", [2, 100, 10_000, 1_000_000])
+@pytest.mark.parametrize("levels", [3, 100, 10_000, 1_000_000])
 def test_deep_objects(sm, levels):
     refuse(sm, deep(levels))
 

@@ -14,6 +14,10 @@ KEYED = [call(name, "{k}") for name in METADATA if name != "SM.TEMPLATE"] + [
     ["SM.STATE", "{k}", "LIST"],
     ["SM.MUTATE", "{k}", "boo", "why", "FORCE"],
     ["SM.EXPORT", "{k}", "MERMAID"],
+    ["SM.FIRE", "{k}", "", "TO", "boo", "IFSTATE", "bar", "ID", "request"],
+    ["SM.NEW", "{k}", ORDER, "STATE", "boo"],
+    ["SM.REDEFINE", "{k}", ORDER, "RENAME", "bar", "boo"],
+    ["SM.HISTORY", "{k}", "COUNT", "1"],
 ]
 
 
@@ -79,6 +83,14 @@ def test_redis_pys_cluster_client(nodes, client):
         assert client.execute_command("SM.EXPORT", key, "DOT").startswith(b"digraph")
         assert isinstance(client.execute_command("SM.LINT", key), list)
         assert client.execute_command("SM.GET", key) == order()
+        assert client.execute_command("SM.NEW", key, ORDER)[0] == b"exists"
+        assert client.execute_command("SM.FIRE", key, "", "TO", "boo") == [b"moved", b"boo", 4]
+        assert client.execute_command("SM.MOVE", key, "blee") == [b"moved", b"blee", 5]
+        assert client.execute_command("SM.FORCE", key, "bar") == [b"moved", b"bar", 6]
+        assert client.execute_command("SM.REDEFINE", key, ORDER) == [b"redefined", b"bar", 7]
+        assert client.execute_command("SM.EVENTS", key) == [[b"", b"blee", b"boo"]]
+        assert client.execute_command("SM.INFO", key)[:2] == [b"name", b""]
+        assert client.execute_command("SM.HISTORY", key) == []
         assert client.execute_command("SM.CREATE", key) == b"OK"
     sizes = [node.run("DBSIZE") for node in nodes]
     assert sum(sizes) == 60 and all(sizes)

@@ -27,6 +27,15 @@ CALLS = {
     "SM.CAN": [["k", "s"]],
     "SM.EXPORT": [["k", "DOT"], ["k", "MERMAID"]],
     "SM.LINT": [["k"]],
+    "SM.FIRE": [["k", "e"], ["k", "e", "TO", "s", "IFSTATE", "s", "IFVERSION", "1", "ID", "i", "AFTER", "1"]],
+    "SM.MOVE": [["k", "s"], ["k", "s", "BY", "who", "REASON", "r", "DUE", "1"]],
+    "SM.FORCE": [["k", "s"], ["k", "s", "REASON", "r"]],
+    "SM.NEW": [["k", "{}"], ["k", "{}", "STATE", "s", "ID", "i"]],
+    "SM.REDEFINE": [["k", "{}"], ["k", "{}", "RENAME", "a", "b", "RENAME", "c", "d", "IFVERSION", "1"]],
+    "SM.LOAD": [["k", "record"]],
+    "SM.EVENTS": [["k"]],
+    "SM.INFO": [["k"]],
+    "SM.HISTORY": [["k"], ["k", "COUNT", "1"]],
 }
 every_command = pytest.mark.parametrize("command", METADATA)
 every_call = pytest.mark.parametrize(
@@ -58,8 +67,10 @@ def documented_argument(flat):
     if entry["type"] == "key":
         assert entry.pop("key_spec_index") == 0
     if "flags" in entry:
-        assert entry.pop("flags") == [b"optional"]
-        entry["optional"] = True
+        flags = words(entry.pop("flags"))
+        # A repeated argument repeats its token too.
+        assert ("multiple_token" in flags) == ("multiple" in flags and "token" in entry)
+        entry.update(dict.fromkeys(flags - {"multiple_token"}, True))
     if "arguments" in entry:
         entry["arguments"] = [documented_argument(inner) for inner in entry["arguments"]]
     return entry
@@ -187,6 +198,10 @@ def shown(entry):
         inner = hint(entry["arguments"])
     else:
         inner = entry["name"]
+    if "token" in entry and entry["type"] != "pure-token":
+        inner = f"{entry['token']} {inner}"
+    if entry.get("multiple"):
+        inner = f"{inner} [{inner} ...]"
     return f"[{inner}]" if entry.get("optional") else inner
 
 

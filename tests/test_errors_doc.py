@@ -24,13 +24,13 @@ AS_ARGUMENT = NO_STATE + "the argument is the current state, and there are no op
 # The command, and a part of the reply that must be in docs/errors.md word for word.
 REPLIES = [
     doc(b"[]", "document: expected an object, found "),
-    doc(b'{"name":"x"}', "document: unknown field "),
-    doc(b'{"name":"x"}', ", expected current, map, initial or reason"),
+    doc(b'{"title":"x"}', "document: unknown field "),
+    doc(b'{"title":"x"}', ", expected current, map, any, after, history, name, revision, initial or reason"),
     doc(b'{"initial":"a"}', "map: missing, expected an object"),
     doc(b'{"map":{}}', "initial: missing, expected a string"),
     doc(b'{"map":[]}', "map: expected an object, found "),
     doc(b'{"initial":1}', "initial: expected a string, found "),
-    doc(b'{"initial":"a","map":{"new":"paid"}}', "map.new: expected an array, found "),
+    doc(b'{"initial":"a","map":{"new":"paid"}}', "map.new: expected an array or an object, found "),
     doc(b'{"initial":"a","map":{"new":["a",7]}}', "map.new[1]: expected a string, found 7"),
     doc(b'{"initial":"a","map":{"in review":[7]}}', 'map["in review"][0]'),
     doc(b'{"initial":"a","map":{"new":[],"new":[]}}', "map.new: key given twice"),
@@ -48,9 +48,27 @@ REPLIES = [
     doc(b'{"initial":"\xff"}', "invalid UTF-8"),
     doc(rb'{"initial":"\ud83d"}', "escape of half a character (lone surrogate)"),
     doc(b'{"initial":1e999}', "number out of range"),
-    doc(b"[" * 40 + b"]" * 40, "nested too deep, a machine has three levels"),
+    doc(b"[" * 40 + b"]" * 40, "nested too deep, a machine has four levels"),
     (("SM.GET", "m", "X"), "for SM.GET: expected REASON"),
     (("SM.MUTATE", "m", "boo", b"\xff"), "ERR invalid reason: not UTF-8 at byte "),
+    (("SM.FIRE", "m", "", "X"), "ERR unknown option "),
+    (("SM.FIRE", "m", "", "TO", "boo", "TO", "blee"), "option given twice"),
+    (("SM.FIRE", "m", "", "TO"), "there is no value after it"),
+    (("SM.MOVE", "m", "boo", "AFTER", 1, "DUE", 1), "expected only one of AFTER and DUE"),
+    (("SM.MOVE", "m", "boo", "IFVERSION", 0), "IFVERSION: expected a whole number from 1 to 4294967295, found '0'"),
+    (("SM.MOVE", "m", "boo", "ID", ""), "expected 1 to 64 bytes, found "),
+    (("SM.MOVE", "m", "boo", "BY", "x" * 257), "expected 0 to 256 bytes, found "),
+    (("SM.MOVE", "m", "boo", "BY", b"\xff"), "text is not UTF-8 at byte "),
+    (("SM.MOVE", "m", "boo", "REASON", b"\xff"), "ERR invalid reason: not UTF-8 at byte "),
+    (("SM.FIRE", "m", ""), " states, name one with TO: "),
+    (("SM.MOVE", "used", "blee", "ID", "used"), "ERR this ID was used for another move"),
+    (("SM.MOVE", "m", "boo", "AFTER", 1), " has no timer in the definition, leave out AFTER and DUE"),
+    (("SM.REDEFINE", "m", b'{"initial":"a","map":{}}'), ", name another with RENAME"),
+    (
+        ("SM.REDEFINE", "m", b'{"initial":"a","map":{}}', "RENAME", "bar", "b"),
+        "ERR RENAME: the new definition has no state ",
+    ),
+    (("SM.LOAD", "m", "x"), "ERR SM.LOAD is for replication and append-only files, use RESTORE"),
     (("SM.SET", "string", ORDER), "WRONGTYPE Operation against a key holding the wrong kind of value"),
 ]
 
@@ -59,6 +77,8 @@ REPLIES = [
 def test_replies(db, wire, command, part):
     db.execute_command("SM.SET", "m", ORDER)
     db.set("string", "1")
+    db.execute_command("SM.NEW", "used", ORDER)
+    db.execute_command("SM.MOVE", "used", "boo", "ID", "used")
     reply = wire(*command).decode()
     assert reply.startswith("-") and part in reply
     assert part in TEXT
@@ -94,7 +114,7 @@ def test_every_text_of_a_reply():
         assert longest in TEXT, f"docs/errors.md doesn't have: {text}"
 
 
-@pytest.mark.parametrize("source", ["definition/error", "record/read"])
+@pytest.mark.parametrize("source", ["definition/error", "record/read", "machine/error"])
 def test_the_log(source):
     code = (ROOT / f"src/core/src/{source}.rs").read_text()
     texts = re.findall(r'write!\(\s*f,\s*"((?:[^"\\]|\\.)*)"', code)

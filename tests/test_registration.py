@@ -7,9 +7,10 @@ import pytest
 from documents import ORDER
 from harness import ROOT, array, server_version
 
-READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT"}
+READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT", "SM.EVENTS", "SM.INFO", "SM.HISTORY"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
-DENY_OOM = {"SM.SET", "SM.CREATE"}
+WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.LOAD"}
+DENY_OOM = {"SM.SET", "SM.CREATE", "SM.NEW", "SM.REDEFINE"}
 # The number of arguments with the command itself. -3 means 3 or more.
 ARITY = {
     "SM.TEMPLATE": 1,
@@ -18,11 +19,20 @@ ARITY = {
     "SM.GET": -2,
     "SM.STATE": -2,
     "SM.MUTATE": -3,
-    "SM.RESET": 2,
+    "SM.RESET": -2,  # replication adds the time
     "SM.NEXT": 2,
     "SM.CAN": 3,
     "SM.EXPORT": 3,
     "SM.LINT": 2,
+    "SM.FIRE": -3,
+    "SM.MOVE": -3,
+    "SM.FORCE": -3,
+    "SM.NEW": -3,
+    "SM.REDEFINE": -3,
+    "SM.LOAD": 3,
+    "SM.EVENTS": 2,
+    "SM.INFO": 2,
+    "SM.HISTORY": -2,
 }
 COMMANDS = list(ARITY)
 
@@ -82,6 +92,15 @@ ARGUMENTS = {
     "SM.CAN": ["k", "s"],
     "SM.EXPORT": ["k", "DOT"],
     "SM.LINT": ["k"],
+    "SM.FIRE": ["k", "e"],
+    "SM.MOVE": ["k", "s"],
+    "SM.FORCE": ["k", "s"],
+    "SM.NEW": ["k", "{}"],
+    "SM.REDEFINE": ["k", "{}"],
+    "SM.LOAD": ["k", "record"],
+    "SM.EVENTS": ["k"],
+    "SM.INFO": ["k"],
+    "SM.HISTORY": ["k"],
 }
 
 
@@ -138,6 +157,25 @@ WRONG_COUNTS = [
     ("SM.EXPORT", "k", "DOT", "more"),
     ("SM.LINT",),
     ("SM.LINT", "k", "more"),
+    ("SM.FIRE",),
+    ("SM.FIRE", "k"),
+    ("SM.MOVE",),
+    ("SM.MOVE", "k"),
+    ("SM.FORCE",),
+    ("SM.FORCE", "k"),
+    ("SM.NEW",),
+    ("SM.NEW", "k"),
+    ("SM.REDEFINE",),
+    ("SM.REDEFINE", "k"),
+    ("SM.LOAD",),
+    ("SM.LOAD", "k"),
+    ("SM.LOAD", "k", "record", "more"),
+    ("SM.EVENTS",),
+    ("SM.EVENTS", "k", "more"),
+    ("SM.INFO",),
+    ("SM.INFO", "k", "more"),
+    ("SM.HISTORY",),
+    ("SM.HISTORY", "k", "COUNT", "1", "more"),
 ]
 
 

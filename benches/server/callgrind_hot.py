@@ -53,12 +53,18 @@ def plans(floor=None, server=None):
     """Returns {name: (the commands that run first, the measured commands, their reply)}."""
     moves = ["on_hold", "confirmed"]
     stored = ("SM.SET", KEY, shapes.order(), "confirmed")
+    event = '"initial":"a","map":{"a":{"go":"a"}}'
+    fired = ("SM.SET", KEY, f"{{{event}}}")
+    timed = ("SM.NEW", KEY, f'{{{event},"history":16}}')
     plans = {
         "GET": ([("SET", KEY, "confirmed")], [("GET", KEY)], b"$9"),
         "SET": ([("SET", KEY, "confirmed")], [("SET", KEY, state) for state in moves], b"+OK"),
         "SM.STATE": ([stored], [("SM.STATE", KEY)], b"*1"),
         "SM.MUTATE": ([stored], [("SM.MUTATE", KEY, state) for state in moves], b"+OK"),
         "refused SM.MUTATE": ([stored], [("SM.MUTATE", KEY, "refunded")], b"$-1"),
+        "SM.FIRE": ([fired], [("SM.FIRE", KEY, "go")], b"*3"),
+        "refused SM.FIRE": ([fired], [("SM.FIRE", KEY, "stop")], b"*3"),
+        "SM.FIRE with a history": ([timed], [("SM.FIRE", KEY, "go")], b"*3"),
         "SM.MUTATE, 2 states": _round_trip(2),
         "SM.MUTATE, 5,000 states": _round_trip(5000),
     }

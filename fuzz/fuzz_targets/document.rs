@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use redis_state_core::{Interner, InternerStats, Rules, parse_legacy, parse_machine};
-use redis_state_fuzz::documents::{load, read, record};
+use redis_state_fuzz::documents::{begun, load, read, record};
 use redis_state_fuzz::model::{ALL_RULES, Model};
 
 fuzz_target!(|data: &[u8]| {
@@ -44,7 +44,7 @@ fn check(interner: &Interner, json: &[u8], argument: Option<&[u8]>, rules: Rules
         let (normal_model, _written) =
             read(interner, &normal, None, rules).expect("what is written is read");
         assert_eq!(normal_model.render(rules), normal);
-        model.assert_is(&load(&record(machine)));
+        model.assert_is(&load(&record(&begun(machine))));
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reads documents and records on the core and on the model.
 
 use redis_state_core::{
-    Interner, Limits, Machine, Parsed, RecordReader, RecordWriter, Rules, parse_machine,
+    Context, Interner, Limits, Machine, Options, Parsed, RECORD_VERSION, RecordReader,
+    RecordWriter, Rules, parse_machine,
 };
 
 use crate::model::Model;
@@ -44,6 +45,13 @@ fn has_long_number(json: &[u8]) -> bool {
         .any(|digits| digits.iter().all(u8::is_ascii_digit))
 }
 
+/// Returns a machine that was just read as a key has it: one that is timed knows when it began.
+pub fn begun(machine: &Machine) -> Machine {
+    let begun = machine.clone();
+    let begun = begun.begin(&Options::default(), &Context::default());
+    begun.expect("no timer is given, so none is wrong")
+}
+
 /// Returns the self-contained record of a machine.
 pub fn record(machine: &Machine) -> Vec<u8> {
     let mut record = Vec::new();
@@ -54,6 +62,6 @@ pub fn record(machine: &Machine) -> Vec<u8> {
 /// Reads a self-contained record into an interner of its own.
 pub fn load(record: &[u8]) -> Machine {
     RecordReader::new()
-        .decode(record, &Interner::new())
+        .decode(RECORD_VERSION, record, &Interner::new())
         .expect("what was written is read")
 }

@@ -3,7 +3,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use crate::model::Model;
+use crate::model::{Events, Model, New};
 
 /// The parts of an archive, sound or not.
 #[derive(Debug, Arbitrary)]
@@ -13,52 +13,218 @@ pub struct Parts {
     row_ends: Vec<u16>,
     targets: Vec<u16>,
     initial: u16,
+    adjacency: Vec<u64>,
+    rare: Vec<Rare>,
+}
+
+/// The part that few archives have. Of states, `u16::MAX` stands for none.
+#[derive(Debug, Default, Arbitrary)]
+pub struct Rare {
+    event_names: Vec<u8>,
+    event_ends: Vec<u16>,
+    group_events: Vec<u16>,
+    group_ends: Vec<u16>,
+    row_groups: Vec<u16>,
+    any_events: Vec<u16>,
+    any_ends: Vec<u16>,
+    any_targets: Vec<u16>,
+    after_states: Vec<u16>,
+    after_ms: Vec<u64>,
+    after_targets: Vec<u16>,
+    history: u16,
+    label: Vec<u8>,
+    revision: Vec<u16>,
 }
 
 impl Parts {
     /// Returns the parts of a model's archive.
     pub fn of(model: &Model) -> Self {
-        let number = |name: &String| {
-            let at = model.states.iter().position(|state| state == name);
-            u16::try_from(at.expect("a state")).expect("few states")
-        };
         let rows = || model.keys.iter().map(|key| &model.map[key]);
-        Self {
+        let targets = |row: &Events| row.iter().flat_map(|(_, to)| to.clone()).collect();
+        let targets: Vec<Vec<String>> = rows().map(targets).collect();
+        let mut parts = Self {
             names: model.states.concat().into_bytes(),
             name_ends: ends(model.states.iter().map(String::len)),
-            row_ends: ends(rows().map(Vec::len)),
-            targets: rows().flatten().map(number).collect(),
-            initial: number(&model.initial),
+            row_ends: ends(targets.iter().map(Vec::len)),
+            targets: targets
+                .iter()
+                .flatten()
+                .map(|name| state(model, name))
+                .collect(),
+            initial: state(model, &model.initial),
+            adjacency: Vec::new(),
+            rare: Vec::new(),
+        };
+        if model.new != New::default() || !model.event_names().is_empty() {
+            parts.rare.push(Rare::of(model));
         }
+        parts.adjacency = parts.bits(model);
+        parts
+    }
+
+    /// Returns the bits of a model's moves, if the format has them.
+    fn bits(&self, model: &Model) -> Vec<u64> {
+        let states = model.states.len();
+        let words = states.div_ceil(64);
+        let movers = match model.new.any.is_empty() {
+            true => &model.keys,
+            false => &model.states,
+        };
+        let others: usize = self.vectors().iter().map(|(_, bytes)| bytes.len()).sum();
+        let rare = self.rare.iter().flat_map(Rare::vectors);
+        let others = others + rare.map(|(_, bytes)| bytes.len()).sum::<usize>();
+        let entries = model.map.values().flatten();
+        let inherited = entries.filter_map(|(event, _)| {
+            let mut any = model.new.any.iter();
+            any.find(|(name, _)| name == event)
+                .map(|(_, targets)| targets.len())
+        });
+        let overridden: usize = inherited.sum();
+        let is_large = 8 * words * movers.len() > others || overridden > others.max(states * movers.len());
+        if states > 64 && is_large {
+            return Vec::new();
+        }
+        let mut bits = vec![0; words * movers.len()];
+        for (from, name) in movers.iter().enumerate() {
+            for to in model.targets(name) {
+                let to = usize::from(state(model, &to));
+                bits[from * words + to / 64] |= 1 << (to % 64);
+            }
+        }
+        bits
+    }
+
+    /// Returns the vectors but for the adjacency: how many elements each has, and these.
+    fn vectors(&self) -> Vec<(usize, Vec<u8>)> {
+        vec![
+            (self.names.len(), self.names.clone()),
+            numbers(&self.name_ends),
+            numbers(&self.row_ends),
+            numbers(&self.targets),
+        ]
     }
 
     /// Writes the archive as `docs/format.md` describes it.
     pub fn archive(&self) -> Vec<u8> {
-        let numbers = |numbers: &[u16]| -> Vec<u8> {
-            numbers
-                .iter()
-                .flat_map(|&n| u32::from(n).to_le_bytes())
-                .collect()
-        };
-        let vectors = [
-            (self.names.len(), self.names.clone()),
-            (self.name_ends.len(), numbers(&self.name_ends)),
-            (self.row_ends.len(), numbers(&self.row_ends)),
-            (self.targets.len(), numbers(&self.targets)),
-        ];
-        let (mut body, mut heads) = (Vec::new(), Vec::new());
-        for (length, elements) in vectors {
-            heads.push((body.len() as i32, length as u32));
-            body.extend(elements);
+        let mut body = Vec::new();
+        let mut vectors = self.vectors();
+        let words = self.adjacency.iter().flat_map(|word| word.to_le_bytes());
+        vectors.push((self.adjacency.len(), words.collect()));
+        let heads = put_vectors(&mut body, vectors);
+        let rare: Vec<_> = self
+            .rare
+            .iter()
+            .map(|rare| (put_vectors(&mut body, rare.vectors()), rare.history))
+            .collect();
+        let rare_at = body.len();
+        for (heads, history) in &rare {
+            put_heads(&mut body, &heads[..11]);
+            body.extend(u32::from(*history).to_le_bytes());
+            put_heads(&mut body, &heads[11..]);
         }
-        for (start, length) in heads {
-            let here = body.len() as i32;
-            body.extend((start - here).to_le_bytes());
-            body.extend(length.to_le_bytes());
-        }
+        put_heads(&mut body, &heads[..4]);
         body.extend(u32::from(self.initial).to_le_bytes());
+        put_heads(&mut body, &[heads[4], (rare_at, rare.len())]);
         let length = (body.len() as u32).to_le_bytes();
-        [&b"RSMA\x01\0\0\0"[..], &length, &body].concat()
+        [&b"RSMA\x02\0\0\0"[..], &length, &body].concat()
+    }
+}
+
+impl Rare {
+    fn of(model: &Model) -> Self {
+        let names = model.event_names();
+        let event = |name: &String| {
+            let at = names.iter().position(|event| event == name);
+            at.map_or(0, |at| at as u16 + 1)
+        };
+        let New { any, after, .. } = &model.new;
+        let rows: Vec<&Events> = model.keys.iter().map(|key| &model.map[key]).collect();
+        let is_named = rows
+            .iter()
+            .copied()
+            .flatten()
+            .any(|(event, _)| !event.is_empty());
+        let rows = if is_named { rows } else { Vec::new() };
+        let groups = || rows.iter().copied().flatten();
+        let target = |to: &Option<String>| to.as_ref().map_or(u16::MAX, |to| state(model, to));
+        Self {
+            event_names: names.concat().into_bytes(),
+            event_ends: ends(names.iter().map(String::len)),
+            group_events: groups().map(|(name, _)| event(name)).collect(),
+            group_ends: ends(groups().map(|(_, targets)| targets.len())),
+            row_groups: ends(rows.iter().map(|row| row.len())),
+            any_events: any.iter().map(|(name, _)| event(name)).collect(),
+            any_ends: ends(any.iter().map(|(_, targets)| targets.len())),
+            any_targets: any
+                .iter()
+                .flat_map(|(_, to)| to)
+                .map(|to| state(model, to))
+                .collect(),
+            after_states: after.iter().map(|(name, _)| state(model, name)).collect(),
+            after_ms: after.iter().map(|(_, (ms, _))| ms.unwrap_or(0)).collect(),
+            after_targets: after.iter().map(|(_, (_, to))| target(to)).collect(),
+            history: model.new.history.into(),
+            label: model.new.name.clone().into_bytes(),
+            revision: model
+                .new
+                .revision
+                .map(|revision| revision as u16)
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    fn vectors(&self) -> Vec<(usize, Vec<u8>)> {
+        let times = self.after_ms.iter().flat_map(|ms| ms.to_le_bytes());
+        vec![
+            (self.event_names.len(), self.event_names.clone()),
+            numbers(&self.event_ends),
+            numbers(&self.group_events),
+            numbers(&self.group_ends),
+            numbers(&self.row_groups),
+            numbers(&self.any_events),
+            numbers(&self.any_ends),
+            numbers(&self.any_targets),
+            numbers(&self.after_states),
+            (self.after_ms.len(), times.collect()),
+            numbers(&self.after_targets),
+            (self.label.len(), self.label.clone()),
+            numbers(&self.revision),
+        ]
+    }
+}
+
+fn state(model: &Model, name: &str) -> u16 {
+    let at = model.states.iter().position(|state| state == name);
+    u16::try_from(at.expect("a state")).expect("few states")
+}
+
+/// Returns how many numbers there are, and these as bytes.
+fn numbers(numbers: &[u16]) -> (usize, Vec<u8>) {
+    let wide = |&number: &u16| match number {
+        u16::MAX => u32::MAX,
+        number => number.into(),
+    };
+    let bytes = numbers.iter().flat_map(|number| wide(number).to_le_bytes());
+    (numbers.len(), bytes.collect())
+}
+
+/// Appends the elements of vectors, and returns where each begins and how many there are.
+fn put_vectors(body: &mut Vec<u8>, vectors: Vec<(usize, Vec<u8>)>) -> Vec<(usize, usize)> {
+    let put = |(length, elements): (usize, Vec<u8>)| {
+        let start = body.len();
+        body.extend(elements);
+        (start, length)
+    };
+    vectors.into_iter().map(put).collect()
+}
+
+/// Appends pointers to vectors.
+fn put_heads(body: &mut Vec<u8>, heads: &[(usize, usize)]) {
+    for &(start, length) in heads {
+        let here = body.len() as i32;
+        body.extend((start as i32 - here).to_le_bytes());
+        body.extend((length as u32).to_le_bytes());
     }
 }
 
@@ -79,17 +245,83 @@ pub const NAMES: [&str; 12] = [
 pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
     let mut keys = NAMES.to_vec();
     let mut rows = Vec::new();
+    let is_plain = u.ratio(1, 3)?;
     for _ in 0..u.int_in_range(0..=5)? {
         let key = keys.swap_remove(u.choose_index(keys.len())?);
-        rows.push((key.to_owned(), row(u, &NAMES)?));
+        let row = match is_plain || u.ratio(1, 4)? {
+            true => vec![(String::new(), row(u, &NAMES)?)],
+            false => events(u)?,
+        };
+        rows.push((key.to_owned(), row));
     }
     let reason = if u.ratio(1, 3)? { u.arbitrary()? } else { "" };
-    Ok(Model::new(
-        rows,
-        u.choose(&NAMES)?,
-        u.choose(&NAMES)?,
-        reason,
-    ))
+    let (initial, current) = (u.choose(&NAMES)?, u.choose(&NAMES)?);
+    let mut new = if is_plain { New::default() } else { new(u)? };
+    // A timer's state has to be one without it. What goes may take states with it.
+    for _ in 0..=new.after.len() {
+        let model = Model::with_events(rows.clone(), new.clone(), initial, current, reason);
+        new.after.retain(|(state, _)| model.states.contains(state));
+    }
+    Ok(Model::with_events(rows, new, initial, current, reason))
+}
+
+/// The names of events.
+pub const EVENTS: [&str; 8] = ["", "a", "go", "pay", "stop", "\"", "é", "\u{1}"];
+
+/// Makes events with different names and targets; at times more than are searched one by one.
+fn events(u: &mut Unstructured<'_>) -> Result<Events> {
+    if u.ratio(1, 12)? {
+        let event = |at: usize| (format!("e{at}"), vec![format!("s{}", at % 7)]);
+        return Ok((0..u.int_in_range(15..=20)?).map(event).collect());
+    }
+    let mut names = EVENTS.to_vec();
+    let mut events = Vec::new();
+    for _ in 0..u.int_in_range(0..=3)? {
+        let event = names.swap_remove(u.choose_index(names.len())?);
+        let mut targets = NAMES.to_vec();
+        let count = *u.choose(&[0, 1, 1, 1, 2, 3])?;
+        let target = |_| -> Result<String> {
+            Ok(targets
+                .swap_remove(u.choose_index(targets.len())?)
+                .to_owned())
+        };
+        events.push((
+            event.to_owned(),
+            (0..count).map(target).collect::<Result<_>>()?,
+        ));
+    }
+    Ok(events)
+}
+
+/// Makes what a document of version 1.0 couldn't say.
+fn new(u: &mut Unstructured<'_>) -> Result<New> {
+    let mut any = events(u)?;
+    any.retain(|(event, targets)| !event.is_empty() && !targets.is_empty());
+    let mut states = NAMES.to_vec();
+    let mut after = Vec::new();
+    for _ in 0..*u.choose(&[0, 0, 1, 2, 5])? {
+        let state = states.swap_remove(u.choose_index(states.len())?);
+        let ms = *u.choose(&[None, Some(1), Some((1 << 53) - 1)])?;
+        let to = if u.ratio(1, 3)? {
+            None
+        } else {
+            Some(*u.choose(&NAMES)?)
+        };
+        after.push((state.to_owned(), (ms, to.map(str::to_owned))));
+    }
+    let name = *u.choose(&["", "", "n", "é\""])?;
+    let revision = if u.ratio(1, 2)? {
+        Some(u16::arbitrary(u)?.into())
+    } else {
+        None
+    };
+    Ok(New {
+        any,
+        after,
+        history: *u.choose(&[0, 0, 1, 255])?,
+        name: name.to_owned(),
+        revision: revision.filter(|_| !name.is_empty()),
+    })
 }
 
 /// Makes the targets of a state. Rows of 17 and more are searched by hash.
@@ -170,7 +402,7 @@ impl Damage {
             Self::Truncate { at } => bytes.truncate(within(at)),
             Self::Number { at, number } => put(bytes, within(at), number.to_le_bytes()),
             Self::Root { from_end, number } => {
-                let at = bytes.len().saturating_sub(4 * usize::from(from_end % 10));
+                let at = bytes.len().saturating_sub(4 * usize::from(from_end % 45));
                 put(bytes, at, number.to_le_bytes());
             }
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use redis_state_core::{
-    Diagram, Force, Interner, InternerStats, Limits, Machine, RecordReader, RecordWriter, Rules,
-    parse_machine,
+    Diagram, Force, Interner, InternerStats, Limits, Machine, RECORD_VERSION, RecordReader,
+    RecordWriter, Recreate, Rules, parse_machine,
 };
 
 use crate::documents;
@@ -90,7 +90,8 @@ impl Keyspace {
         let replicated = parse_machine(&replica, sent, argument, Rules::Replayed, &Limits::NONE);
         let replicated = replicated.expect("read here, so read there").machine;
         assert_eq!(digest(&replicated), digest(&read.machine));
-        self.keys.insert(key.to_vec(), (read.machine, model));
+        let machine = documents::begun(&read.machine);
+        self.keys.insert(key.to_vec(), (machine, model));
         Reply::Ok
     }
 
@@ -139,7 +140,7 @@ impl Keyspace {
             let name = |state| machine.definition().name_bytes(state).to_vec();
             let next: Vec<Vec<u8>> = machine.next(self.rules).map(name).collect();
             let expected = model.next(self.rules);
-            assert!(next.iter().eq(expected.iter().map(String::as_bytes)));
+            assert!(next.iter().eq(expected.iter().map(|name| name.as_bytes())));
             Reply::List(next)
         })
     }
@@ -163,13 +164,19 @@ impl Keyspace {
         })
     }
 
-    /// Checks that findings name states and none comes twice. Other tests look at what they say.
+    /// Checks that findings name states or events and none comes twice. Other tests look at what they say.
     fn lint(&self, key: &[u8]) -> Reply {
         self.ask(key, |machine, model| {
+            let subject = |finding: &redis_state_core::Finding| {
+                let name = finding.subject(machine.definition());
+                String::from_utf8(name.to_vec()).expect("names are text")
+            };
             let findings = machine.lint().into_iter();
-            let told = findings.map(|f| (f.code, machine.definition().name(f.state).to_owned()));
+            let told = findings.map(|finding| (finding.code, subject(&finding)));
             let told: Vec<(&str, String)> = told.collect();
-            assert!(told.iter().all(|(_, state)| model.states.contains(state)));
+            let events = model.event_names();
+            let is_known = |name: &String| model.states.contains(name) || events.contains(name);
+            assert!(told.iter().all(|(_, name)| is_known(name)));
             let once: BTreeSet<_> = told.iter().collect();
             assert_eq!(once.len(), told.len(), "a finding came twice");
             Reply::List(
@@ -238,7 +245,7 @@ impl Keyspace {
     pub fn reload_alone(&mut self) {
         for (machine, _) in self.keys.values_mut() {
             let record = documents::record(machine);
-            let loaded = RecordReader::new().decode(&record, &self.interner);
+            let loaded = RecordReader::new().decode(RECORD_VERSION, &record, &self.interner);
             *machine = loaded.expect("what was written is read");
         }
         self.check();
@@ -261,7 +268,7 @@ impl Keyspace {
         let mut gone = Vec::new();
         for ((key, (machine, _)), record) in self.keys.iter_mut().zip(&records) {
             let loaded = reader
-                .decode(record, &interner)
+                .decode(RECORD_VERSION, record, &interner)
                 .expect("what was written is read");
             if expired(at) {
                 gone.push(key.clone());
@@ -309,18 +316,21 @@ fn digest(machine: &Machine) -> (Vec<u8>, u32, String) {
     (archive, machine.current(), machine.reason().to_owned())
 }
 
-/// Makes a machine anew from its commands.
+/// Makes a machine anew from what an append-only file would hold of it.
 fn replay(machine: &Machine, interner: &Interner) -> Machine {
-    let commands = machine.recreate();
-    let parsed = parse_machine(
-        interner,
-        &commands.document,
-        None,
-        Rules::Replayed,
-        &Limits::NONE,
-    );
+    let (document, then_force) = match machine.recreate() {
+        Recreate::Commands {
+            document,
+            then_force,
+        } => (document, then_force),
+        Recreate::Record(record) => {
+            let loaded = RecordReader::new().decode(RECORD_VERSION, &record, interner);
+            return loaded.expect("what was written is read");
+        }
+    };
+    let parsed = parse_machine(interner, &document, None, Rules::Replayed, &Limits::NONE);
     let mut replayed = parsed.expect("written, so read").machine;
-    if let Some((state, reason)) = commands.then_force {
+    if let Some((state, reason)) = then_force {
         let target = replayed.resolve_move(state, Force::Yes, Rules::Documented);
         replayed.enter(target.expect("a known state"), Some(reason));
     }

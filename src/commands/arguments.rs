@@ -32,6 +32,17 @@ impl<'a> Arguments<'a> {
         argument
     }
 
+    /// Returns the next argument without taking it.
+    pub fn peek(&self) -> Option<Str<'a>> {
+        self.args.get(self.next)
+    }
+
+    /// Returns whether all arguments were taken.
+    #[inline]
+    pub fn is_at_end(&self) -> bool {
+        self.next >= self.args.len()
+    }
+
     /// Takes the next argument.
     ///
     /// # Errors
@@ -40,6 +51,12 @@ impl<'a> Arguments<'a> {
     #[inline]
     pub fn required(&mut self) -> Result<Str<'a>, CommandError> {
         self.optional().ok_or(CommandError::WrongArity)
+    }
+
+    /// Returns the arguments, the command's name included.
+    #[inline]
+    pub fn all(&self) -> Args<'a> {
+        self.args
     }
 
     /// Takes the word `option`, in upper or lower case. Returns whether it is there.
@@ -51,7 +68,7 @@ impl<'a> Arguments<'a> {
     pub fn flag(&mut self, option: &'static str) -> Result<bool, CommandError> {
         match self.optional() {
             None => Ok(false),
-            Some(found) if is_word(found, option) => Ok(true),
+            Some(found) if self.is_word(found, option) => Ok(true),
             Some(found) => Err(self.unknown(found, option)),
         }
     }
@@ -68,25 +85,28 @@ impl<'a> Arguments<'a> {
         expected: &'static str,
     ) -> Result<T, CommandError> {
         let found = self.required()?;
-        let chosen = words.iter().find(|(word, _)| is_word(found, word));
+        let chosen = words.iter().find(|(word, _)| self.is_word(found, word));
         chosen
             .map(|&(_, value)| value)
             .ok_or_else(|| self.unknown(found, expected))
     }
 
+    /// Returns whether an argument is a word, in upper or lower case.
+    #[expect(clippy::unused_self, reason = "reads as a question to the arguments")]
+    pub fn is_word(&self, argument: Str<'_>, word: &str) -> bool {
+        argument.bytes().eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// Returns the error for an argument that is none of those expected.
     #[cold]
-    fn unknown(&self, found: Str<'_>, expected: &'static str) -> CommandError {
+    pub fn unknown(&self, found: Str<'_>, expected: &str) -> CommandError {
         if config::rules() == Rules::Legacy {
             return CommandError::EdgeOption;
         }
         CommandError::UnknownOption(Box::new(UnknownOption {
             found: quoted(found.bytes()),
             command: self.command,
-            expected,
+            expected: expected.to_owned(),
         }))
     }
-}
-
-fn is_word(argument: Str<'_>, word: &str) -> bool {
-    argument.bytes().eq_ignore_ascii_case(word.as_bytes())
 }

@@ -2,6 +2,7 @@
 //! build script generates the table of commands from it.
 
 mod arguments;
+mod options;
 mod read;
 mod write;
 
@@ -22,6 +23,9 @@ use arguments::Arguments;
 trait Described {
     /// The name, as typed by users.
     const NAME: &'static str;
+
+    /// The same for the server.
+    const C_NAME: &'static std::ffi::CStr;
 
     /// The largest number of arguments, the name included. The server itself checks the smallest.
     const MAX_ARGUMENTS: usize;
@@ -93,10 +97,18 @@ fn run<'a, C: Command>(
     keys: Keys<'a>,
     args: Args<'a>,
 ) -> Result<(), CommandError> {
-    if args.len() > C::MAX_ARGUMENTS {
+    if args.len() > C::MAX_ARGUMENTS && !has_moment::<C>(context, args) {
         return Err(CommandError::WrongArity);
     }
     C::run(context, keys, Arguments::new(args, C::NAME))
+}
+
+/// Returns whether a command has one argument group more than it is documented with: the moment that
+/// replication adds, see [`crate::replication`].
+#[cold]
+fn has_moment<C: Command>(context: Context<'_>, args: Args<'_>) -> bool {
+    let is_in_bounds = args.len() <= C::MAX_ARGUMENTS.saturating_add(3);
+    C::WRITES && is_in_bounds && context.is_replicated_or_replayed()
 }
 
 /// Replies with an error. If the server may log it and its log must not show user data, the error is

@@ -51,6 +51,20 @@ pub fn is_valkey_8() -> bool {
     is_valkey() && !has(c"ValkeyModule_ClusterKeySlotC")
 }
 
+/// Returns whether RM_GetCurrentUserName may be called in a command that another module calls.
+/// Redis 7 and Valkey 8.0 crash there: they look for the user of a client that has none.
+pub(super) fn names_current_user() -> bool {
+    static ANSWER: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        if is_valkey() {
+            // Came with Valkey 8.1.
+            return has(c"ValkeyModule_MustObeyClient");
+        }
+        // Came with Redis 8.
+        has(c"RedisModule_DefragAllocRaw")
+    })
+}
+
 /// Returns whether a value that is being loaded comes from a client's RESTORE: the server is not a
 /// replica and is not loading a file.
 pub fn restores_for_client() -> bool {

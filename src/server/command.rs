@@ -58,6 +58,8 @@ pub struct ArgumentSpec {
     pub summary: Option<&'static CStr>,
     /// Whether it can be left out.
     pub optional: bool,
+    /// Whether it can be given several times.
+    pub multiple: bool,
     /// The arguments inside a block or a choice.
     pub arguments: &'static [ArgumentSpec],
 }
@@ -69,6 +71,8 @@ pub enum ArgumentKind {
     Key,
     /// Any string.
     String,
+    /// A whole number.
+    Integer,
     /// A word, as it is.
     PureToken,
     /// One of the arguments inside.
@@ -274,17 +278,21 @@ impl Arguments {
 
 fn argument((spec, inner): (&ArgumentSpec, &mut Arguments)) -> raw::RedisModuleCommandArg {
     let text = |text: Option<&'static CStr>| text.map_or(ptr::null(), CStr::as_ptr);
-    let flags = if spec.optional {
-        raw::REDISMODULE_CMD_ARG_OPTIONAL
-    } else {
-        raw::REDISMODULE_CMD_ARG_NONE
-    };
+    let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
+    // Each repetition of a block has its token again.
+    let flags = flag(spec.optional, raw::REDISMODULE_CMD_ARG_OPTIONAL)
+        | flag(spec.multiple, raw::REDISMODULE_CMD_ARG_MULTIPLE)
+        | flag(
+            spec.multiple && spec.token.is_some(),
+            raw::REDISMODULE_CMD_ARG_MULTIPLE_TOKEN,
+        );
     let has_inner = !spec.arguments.is_empty();
     raw::RedisModuleCommandArg {
         name: spec.name.as_ptr(),
         type_: match spec.kind {
             ArgumentKind::Key => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_KEY,
             ArgumentKind::String => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING,
+            ArgumentKind::Integer => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER,
             ArgumentKind::PureToken => {
                 raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN
             }

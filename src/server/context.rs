@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use redis_module::raw;
 
-use crate::server::api::{api, is_valkey};
+use crate::server::api::{api, is_valkey, names_current_user};
 
 /// The context of a running command.
 ///
@@ -91,6 +91,14 @@ impl<'a> Context<'a> {
         unsafe { api!(RedisModule_ReplyWithArray(self.raw, length)) };
     }
 
+    /// Begins a map reply. `length` pairs of replies have to follow. In RESP2 it is a flat array.
+    #[inline]
+    pub fn reply_map(self, length: usize) {
+        let length = std::ffi::c_long::try_from(length).unwrap_or(std::ffi::c_long::MAX);
+        // SAFETY: by invariant 1.
+        unsafe { api!(RedisModule_ReplyWithMap(self.raw, length)) };
+    }
+
     /// Replies with an error. `text` begins with the error code.
     pub fn reply_error(self, text: &str) {
         // An error is one line of C text. The caller has escaped the names in it.
@@ -129,6 +137,64 @@ impl<'a> Context<'a> {
                 raw.len(),
             ))
         };
+    }
+
+    /// Sends the command with more arguments behind its own to replicas and AOF.
+    pub fn replicate_with(self, command: &CStr, args: Args<'_>, more: &[&[u8]]) {
+        let more: Vec<Owned> = more.iter().map(|arg| Owned::new(self, arg)).collect();
+        let own = args.0.iter().skip(1).map(|arg| arg.raw);
+        let all: Vec<_> = own.chain(more.iter().map(|arg| arg.raw)).collect();
+        // SAFETY: by invariant 1; `v` is a vector and its length; the server takes references of
+        // its own.
+        unsafe {
+            api!(RedisModule_Replicate(
+                self.raw,
+                command.as_ptr(),
+                c"v".as_ptr(),
+                all.as_ptr(),
+                all.len(),
+            ))
+        };
+    }
+
+    /// Returns the server's clock, in ms since 1970. Within a script or a transaction it stands
+    /// still, where the server lets a module see that.
+    pub fn now(self) -> u64 {
+        // SAFETY: both take nothing and give a number.
+        unsafe {
+            match raw::RedisModule_CachedMicroseconds {
+                Some(microseconds) => microseconds().unsigned_abs() / 1000,
+                None => api!(RedisModule_Milliseconds()).unsigned_abs(),
+            }
+        }
+    }
+
+    /// Returns the name of the connection's ACL user. It is empty where the server doesn't say: in
+    /// calls of other modules, and in scripts on servers before Redis 8 and Valkey 8.1.
+    pub fn user(self) -> Vec<u8> {
+        // SAFETY: by invariant 1. The name belongs to this function, which frees it once.
+        unsafe {
+            let name = if names_current_user() {
+                api!(RedisModule_GetCurrentUserName(self.raw))
+            } else {
+                let client = api!(RedisModule_GetClientId(self.raw));
+                api!(RedisModule_GetClientUserNameById(self.raw, client))
+            };
+            if name.is_null() {
+                return Vec::new();
+            }
+            let owned = Owned {
+                context: self,
+                raw: name,
+            };
+            let shown = Str {
+                raw: name,
+                call: PhantomData,
+            };
+            let bytes = shown.bytes().to_vec();
+            drop(owned);
+            bytes
+        }
     }
 
     /// Tells WATCH and client-side caching that a key has changed.

@@ -266,17 +266,28 @@ impl Mover {
 
     /// Moves the block of a string. An empty string has none.
     pub fn move_text(&mut self, owned: &mut Box<str>) {
-        let length = owned.len();
-        if length == 0 {
-            return;
+        if let Some(moved) = self.moved(owned.as_mut_ptr(), owned.len()) {
+            // SAFETY: as in `move_box`; the new block holds the same bytes, which are text.
+            unsafe { ptr::write(owned, Box::from_raw(moved as *mut str)) };
         }
-        // SAFETY: as in `move_box`; the new block holds the same bytes.
-        unsafe {
-            let moved = api!(RedisModule_DefragAlloc(self.0, owned.as_mut_ptr().cast()));
-            if !moved.is_null() {
-                let bytes = ptr::slice_from_raw_parts_mut(moved.cast::<u8>(), length);
-                ptr::write(owned, Box::from_raw(bytes as *mut str));
-            }
+    }
+
+    /// Moves the block of a byte string. An empty one has none.
+    pub fn move_bytes(&mut self, owned: &mut Box<[u8]>) {
+        if let Some(moved) = self.moved(owned.as_mut_ptr(), owned.len()) {
+            // SAFETY: as in `move_box`; the new block holds the same bytes.
+            unsafe { ptr::write(owned, Box::from_raw(moved)) };
         }
+    }
+
+    /// Moves a block of so many bytes. Returns where it is now, if it was moved: then the old one is
+    /// gone.
+    fn moved(&mut self, block: *mut u8, bytes: usize) -> Option<*mut [u8]> {
+        if bytes == 0 {
+            return None;
+        }
+        // SAFETY: by invariant 1; the caller owns the block and forgets its old address.
+        let moved = unsafe { api!(RedisModule_DefragAlloc(self.0, block.cast())) };
+        (!moved.is_null()).then(|| ptr::slice_from_raw_parts_mut(moved.cast::<u8>(), bytes))
     }
 }

@@ -359,10 +359,13 @@ def parts_of_commands(data):
     "step, why",
     [
         (["SM.MUTATE", "order:1"], b"wrong number of arguments"),
-        (["SM.RESET", "order:1", "x"], b"wrong number of arguments"),
+        # A moment may follow, which takes three.
+        (["SM.RESET", "order:1", *"wxyz"], b"wrong number of arguments"),
+        (["SM.LOAD", "order:1", "x"], b"damaged number in record"),
+        (["SM.RESET", "order:1", "x"], b"unknown option"),
         (["SM.MUTATE", "order:1", "boo", b"r" * (64 * 2**20 + 1)], b"over the limit of 67108864"),
     ],
-    ids=["too few", "too many", "too long"],
+    ids=["too few", "too many", "no record", "unknown", "too long"],
 )
 def test_a_command_that_no_server_of_ours_wrote(servers, step, why):
     """The command is skipped and logged, and the loaded machines can be saved and loaded again. Or the

@@ -10,11 +10,15 @@ class CuttingProxy:
 
     Cuts are not tied to connections, because some servers use a second connection for the file of a
     full sync. `counts` has the number of bytes that each connection brought.
+
+    `lose_next_reply` makes it swallow what a server sends next, and cut: the command was done, and its
+    caller never learns it.
     """
 
     def __init__(self, port, cuts=()):
         self.target = port
         self.cuts = list(cuts)
+        self.losses = 0
         self.lock = threading.Lock()
         self.counts = []
         self.sockets = []
@@ -56,6 +60,11 @@ class CuttingProxy:
     def _pass_on(self, near, data, number):
         """Sends the bytes before the next cut. Returns False if the cut was made."""
         with self.lock:
+            if self.losses:
+                self.losses -= 1
+                cut, self.sockets = self.sockets, []
+                self._end(*cut)
+                return False
             left = self.cuts[0] - self.counts[number] if self.cuts else len(data) + 1
             # Counted before sending: the test may look at the count as soon as the bytes arrive.
             self.counts[number] += len(data[: max(left, 0)])
@@ -67,6 +76,10 @@ class CuttingProxy:
             cut, self.sockets = self.sockets, []
             self._end(*cut)
             return False
+
+    def lose_next_reply(self):
+        with self.lock:
+            self.losses += 1
 
     @staticmethod
     def _end(*sockets):

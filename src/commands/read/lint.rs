@@ -24,7 +24,7 @@ impl Query for Lint {
             context.reply_array(4);
             context.reply_bytes(finding.severity.name().as_bytes());
             context.reply_bytes(finding.code.as_bytes());
-            context.reply_bytes(machine.definition().name_bytes(finding.state));
+            context.reply_bytes(finding.subject(machine.definition()));
             context.reply_bytes(finding.message.as_bytes());
         }
     }

@@ -1,8 +1,11 @@
 //! The commands that read.
 
 pub mod can;
+pub mod events;
 pub mod export;
 pub mod get;
+pub mod history;
+pub mod info;
 pub mod lint;
 pub mod next;
 pub mod state;

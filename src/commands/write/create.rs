@@ -9,7 +9,7 @@ use crate::server::context::Context;
 use crate::server::key::Keys;
 use crate::store::INTERNER;
 
-/// Stores a blank machine.
+/// Stores a blank machine. Of a machine that was there the version goes on.
 pub struct Create;
 
 impl Command for Create {
@@ -20,7 +20,12 @@ impl Command for Create {
     ) -> Result<(), CommandError> {
         let name = arguments.required()?;
         let mut key = keys.write::<Machine>(name)?;
-        key.put(Machine::blank(&INTERNER));
+        let blank = Machine::blank(&INTERNER);
+        let blank = match key.value_mut() {
+            Some(old) => blank.continue_version(old),
+            None => blank,
+        };
+        key.put(blank);
         context.replicate_verbatim();
         key.commit(c"sm.create");
         context.reply_ok();

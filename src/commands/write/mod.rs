@@ -1,6 +1,15 @@
 //! The commands that write.
 
+mod documents;
+mod moves;
+
 pub mod create;
+pub mod fire;
+pub mod force;
+pub mod load;
+pub mod r#move;
 pub mod mutate;
+pub mod new;
+pub mod redefine;
 pub mod reset;
 pub mod set;

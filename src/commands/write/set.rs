@@ -1,18 +1,17 @@
 //! `SM.SET key json [current]`
 
-use redis_state_core::{DocumentError, Limits, Machine, Parsed, Rules, parse_machine};
+use redis_state_core::{Machine, Options, Rules};
 
-use crate::commands::Command;
 use crate::commands::arguments::Arguments;
-use crate::config;
+use crate::commands::options;
+use crate::commands::write::documents::parse_by_compat;
+use crate::commands::{Command, Described};
 use crate::errors::CommandError;
-use crate::replication::rules_for;
-use crate::server::context::Context;
+use crate::replication::{Moment, replicate_positional};
+use crate::server::context::{Context, Str};
 use crate::server::key::Keys;
-use crate::stats;
-use crate::store::INTERNER;
 
-/// Stores the machine that a document describes.
+/// Stores the machine of a document.
 pub struct Set;
 
 impl Command for Set {
@@ -22,21 +21,27 @@ impl Command for Set {
         mut arguments: Arguments<'a>,
     ) -> Result<(), CommandError> {
         let (name, json) = (arguments.required()?, arguments.required()?);
-        let current = arguments.optional().map(|current| current.bytes());
+        let current = arguments.optional();
+        let given = options::trailing_moment(context, &mut arguments)?;
         let mut key = keys.write::<Machine>(name)?;
-        let parsed = parse(context, json.bytes(), current)?;
-        let counter = if parsed.recognised {
-            &stats::DOCUMENTS_RECOGNISED
-        } else {
-            &stats::DOCUMENTS_PARSED
-        };
-        counter.increment();
-        // Replicas and replays must get the same machine from the document, whatever their configs.
+        let parsed = parse_by_compat(context, json.bytes(), current.map(|name| name.bytes()))?;
+        // Another server must read the document as this one did, whatever its configuration.
         let rewritten = (!parsed.documented).then(|| parsed.machine.render(Rules::Documented));
-        key.put(parsed.machine);
-        match rewritten {
-            None => context.replicate_verbatim(),
-            Some(document) => context.replicate(c"SM.SET", name, &[&document]),
+        let old = key.value_mut().map(|machine| &*machine);
+        let machines = [Some(&parsed.machine), old];
+        let mut machines = machines.iter().flatten();
+        let is_timed = machines.any(|machine| machine.definition().is_timed());
+        let moment = is_timed.then(|| Moment::of(context, given.as_ref()));
+        let stored = in_place_of(parsed.machine, old, moment.as_ref())?;
+        key.put(stored);
+        match (rewritten, moment.filter(|_| given.is_none())) {
+            (Some(document), _) => context.replicate(c"SM.SET", name, &[&document]),
+            (None, None) => context.replicate_verbatim(),
+            (None, Some(moment)) => {
+                let current = current.map_or(&b""[..], Str::bytes);
+                let rest = [json.bytes(), current];
+                replicate_positional(context, Self::C_NAME, name, &rest, &moment);
+            }
         }
         key.commit(c"sm.set");
         context.reply_ok();
@@ -44,33 +49,17 @@ impl Command for Set {
     }
 }
 
-fn parse(
-    context: Context<'_>,
-    json: &[u8],
-    current: Option<&[u8]>,
-) -> Result<Parsed, CommandError> {
-    let rules = rules_for(context);
-    let parsed = parse_machine(&INTERNER, json, current, rules, &config::limits());
-    let parsed = parsed.or_else(|why| parse_exempt(context, json, current, why));
-    Ok(parsed?)
-}
-
-/// Parses a refused document again if it was accepted elsewhere (replicated, replayed, or sent by
-/// another module's replicated command): without limits, and in the first two cases by the rules
-/// for replayed commands. Otherwise returns the first error.
-#[cold]
-fn parse_exempt(
-    context: Context<'_>,
-    json: &[u8],
-    current: Option<&[u8]>,
-    why: DocumentError,
-) -> Result<Parsed, DocumentError> {
-    let rules = if context.is_replicated_or_replayed() {
-        Rules::Replayed
-    } else if why.limit().is_some() && context.is_exempt_from_limits() {
-        rules_for(context)
-    } else {
-        return Err(why);
-    };
-    parse_machine(&INTERNER, json, current, rules, &Limits::NONE)
+/// Returns a machine that was read from a document as it is stored: as a new one, or as the next
+/// version of the one before.
+fn in_place_of(
+    new: Machine,
+    old: Option<&Machine>,
+    moment: Option<&Moment<'_>>,
+) -> Result<Machine, CommandError> {
+    Ok(match (old, moment) {
+        (None, None) => new,
+        (Some(old), None) => new.continue_version(old),
+        (None, Some(moment)) => new.begin(&Options::default(), &moment.as_core(false))?,
+        (Some(old), Some(moment)) => new.replace(old, &moment.as_core(false)),
+    })
 }

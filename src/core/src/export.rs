@@ -2,10 +2,14 @@
 //!
 //! States are written as `s0`, `s1`, … and named by a label. So no name can be taken for syntax, and
 //! only labels have to be escaped.
+//!
+//! What `any` adds to every state is drawn from one node, `*`; which states override it isn't shown.
+//! A state that nothing moves on but a caller's force is final: terminal, and without a timer that
+//! leads elsewhere.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use crate::definition::StateId;
+use crate::definition::{Definition, StateId, UNNAMED};
 use crate::machine::Machine;
 
 /// The languages in which a diagram can be written.
@@ -18,8 +22,9 @@ pub enum Diagram {
 }
 
 impl Diagram {
-    /// Writes a machine's diagram. The current state is highlighted, terminal states are marked,
-    /// every transition is drawn once, in document order.
+    /// Writes a machine's diagram. The current state is highlighted, final states are marked, every
+    /// transition is drawn once, in document order, with its event on it; then those of `any`, then
+    /// the timers.
     pub fn draw(self, machine: &Machine) -> String {
         match self {
             Self::Mermaid => mermaid(machine),
@@ -35,17 +40,23 @@ fn mermaid(machine: &Machine) -> String {
         let label = mermaid_label(definition.name(state));
         line(&mut out, format_args!("    state \"{label}\" as s{state}"));
     }
+    if definition.has_any() {
+        out.push_str("    state \"#42;\" as any\n");
+    }
     line(
         &mut out,
         format_args!("    [*] --> s{}", definition.initial()),
     );
-    for (from, to) in transitions(machine) {
-        line(&mut out, format_args!("    s{from} --> s{to}"));
-    }
-    for state in definition
-        .state_ids()
-        .filter(|&state| definition.is_terminal(state))
-    {
+    each_arrow(definition, |from, to, text| {
+        let to = to.map_or("[*]".to_owned(), |to| format!("s{to}"));
+        let text = match text {
+            Text::None => String::new(),
+            Text::Event(name) => format!(" : {}", mermaid_text(name)),
+            Text::Timer(time) => format!(" : {time}"),
+        };
+        line(&mut out, format_args!("    {from} --> {to}{text}"));
+    });
+    for state in definition.state_ids().filter(|&s| is_final(definition, s)) {
         line(&mut out, format_args!("    s{state} --> [*]"));
     }
     out.push_str("    classDef current fill:#fc3,stroke:#333,stroke-width:2px\n");
@@ -62,11 +73,8 @@ fn dot(machine: &Machine) -> String {
     out.push_str("    node [shape=box, style=rounded];\n    start [shape=point, label=\"\"];\n");
     for state in definition.state_ids() {
         let label = dot_label(definition.name(state));
-        let terminal = if definition.is_terminal(state) {
-            ", peripheries=2"
-        } else {
-            ""
-        };
+        let is_final = is_final(definition, state);
+        let terminal = if is_final { ", peripheries=2" } else { "" };
         let current = if state == machine.current() {
             ", style=\"rounded,filled\", fillcolor=\"#ffcc33\""
         } else {
@@ -77,25 +85,112 @@ fn dot(machine: &Machine) -> String {
             format_args!("    s{state} [label=\"{label}\"{terminal}{current}];"),
         );
     }
+    if definition.has_any() {
+        out.push_str("    any [shape=circle, label=\"*\"];\n");
+    }
+    if definition.timers().any(|(_, timer)| timer.target.is_none()) {
+        out.push_str("    deleted [shape=point, peripheries=2, label=\"\"];\n");
+    }
     line(
         &mut out,
         format_args!("    start -> s{};", definition.initial()),
     );
-    for (from, to) in transitions(machine) {
-        line(&mut out, format_args!("    s{from} -> s{to};"));
-    }
+    each_arrow(definition, |from, to, text| {
+        let to = to.map_or("deleted".to_owned(), |to| format!("s{to}"));
+        let text = match text {
+            Text::None => String::new(),
+            Text::Event(name) => format!(" [label=\"{}\"]", dot_label(name)),
+            Text::Timer(time) => format!(" [label=\"{time}\", style=dashed]"),
+        };
+        line(&mut out, format_args!("    {from} -> {to}{text};"));
+    });
     out.push_str("}\n");
     out
 }
 
-/// Returns every transition once, in document order.
-fn transitions(machine: &Machine) -> impl Iterator<Item = (StateId, StateId)> + '_ {
-    let definition = machine.definition();
-    let row = |from| definition.next(from).map(move |to| (from, to));
-    definition.row_states().flat_map(row)
+/// Returns whether neither a caller's move nor a timer leads out of a state. A timer that leads back
+/// to it doesn't.
+fn is_final(definition: &Definition, state: StateId) -> bool {
+    let timer = definition.timer(state);
+    timer.is_none_or(|timer| timer.target == Some(state)) && definition.is_terminal(state)
 }
 
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+/// What an arrow begins at.
+enum From {
+    State(StateId),
+    /// Every state.
+    Any,
+}
+
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State(state) => write!(f, "s{state}"),
+            Self::Any => f.write_str("any"),
+        }
+    }
+}
+
+/// What stands at an arrow.
+enum Text<'a> {
+    None,
+    Event(&'a str),
+    Timer(Time),
+}
+
+/// Calls `draw` for each transition and timer, in document order: from where, to where (`None` if a
+/// timer deletes the key), and with what text.
+fn each_arrow(definition: &Definition, mut draw: impl FnMut(From, Option<StateId>, Text<'_>)) {
+    let text = |event| match std::str::from_utf8(definition.event_name_bytes(event)) {
+        Ok(name) if event != UNNAMED => Text::Event(name),
+        _ => Text::None,
+    };
+    for state in definition.row_states() {
+        if definition.groups(state).all(|(event, _)| event == UNNAMED) {
+            let targets = definition.row_once(state);
+            targets.for_each(|to| draw(From::State(state), Some(to), Text::None));
+            continue;
+        }
+        for (event, fire) in definition.groups(state) {
+            fire.iter()
+                .for_each(|to| draw(From::State(state), Some(to), text(event)));
+        }
+    }
+    for (event, fire) in definition.any() {
+        fire.iter()
+            .for_each(|to| draw(From::Any, Some(to), text(event)));
+    }
+    for (state, timer) in definition.timers() {
+        draw(
+            From::State(state),
+            timer.target,
+            Text::Timer(Time(timer.ms)),
+        );
+    }
+}
+
+/// When a timer is due, in the largest unit that says it exactly.
+struct Time(Option<u64>);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 5] = [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "min"),
+            (1000, "s"),
+            (1, "ms"),
+        ];
+        let Some(ms) = self.0 else {
+            return f.write_str("timer");
+        };
+        let fits = UNITS.iter().find(|(unit, _)| ms.is_multiple_of(*unit));
+        let (unit, name) = fits.unwrap_or(&(1, "ms"));
+        write!(f, "after {} {name}", ms / unit)
+    }
+}
+
+fn line(out: &mut String, text: fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{text}");
 }
@@ -123,6 +218,21 @@ fn mermaid_label(name: &str) -> String {
         }
     }
     out
+}
+
+/// Writes a name as the text of a Mermaid arrow, which has no quotes around it: blanks at its ends
+/// would be lost.
+fn mermaid_text(name: &str) -> String {
+    let inner = name.trim_matches(' ');
+    if inner.is_empty() {
+        return "#32;".repeat(name.len());
+    }
+    let [before, after] = [
+        name.len() - name.trim_start_matches(' ').len(),
+        name.len() - name.trim_end_matches(' ').len(),
+    ]
+    .map(|blanks| "#32;".repeat(blanks));
+    format!("{before}{}{after}", mermaid_label(inner))
 }
 
 /// Returns whether Mermaid reads a character as itself. Labels are Markdown, in which `_a_` and
@@ -210,5 +320,57 @@ mod tests {
         assert_eq!(mermaid_label("in_review-2.b"), "in_review-2.b");
         assert_eq!(mermaid_label("Direction LR"), "Direction#32;LR");
         assert_eq!(mermaid_label("_a_ 1. b"), "#95;a#95; 1#46; b");
+    }
+
+    const NEW: &str = r#"{"map":{"new":{"pay":"paid","cancel":["void","lost"]},"paid":["new","new"]},
+        "any":{"a:b ":"void"},
+        "after":{"new":{"ms":1800000,"to":"lost"},"lost":{"to":"new"},"void":{"ms":86400000,"to":null}},
+        "initial":"new"}"#;
+
+    #[test]
+    fn mermaid_has_events_and_timers_on_the_arrows() {
+        let drawn = Diagram::Mermaid.draw(&machine_of(NEW));
+        let arrows: Vec<&str> = drawn.lines().filter(|line| line.contains("-->")).collect();
+        let expected = [
+            "    [*] --> s0",
+            "    s0 --> s1 : pay",
+            "    s0 --> s2 : cancel",
+            "    s0 --> s3 : cancel",
+            "    s1 --> s0",
+            "    any --> s2 : a#58;b#32;",
+            "    s0 --> s3 : after 30 min",
+            "    s3 --> s0 : timer",
+            "    s2 --> [*] : after 1 d",
+        ];
+        assert_eq!(arrows, expected);
+        assert!(drawn.contains("    state \"#42;\" as any\n"));
+    }
+
+    #[test]
+    fn dot_has_events_and_timers_on_the_arrows() {
+        let drawn = Diagram::Dot.draw(&machine_of(NEW));
+        let arrows: Vec<&str> = drawn.lines().filter(|line| line.contains("->")).collect();
+        let expected = [
+            "    start -> s0;",
+            "    s0 -> s1 [label=\"pay\"];",
+            "    s0 -> s2 [label=\"cancel\"];",
+            "    s0 -> s3 [label=\"cancel\"];",
+            "    s1 -> s0;",
+            "    any -> s2 [label=\"a:b \"];",
+            "    s0 -> s3 [label=\"after 30 min\", style=dashed];",
+            "    s3 -> s0 [label=\"timer\", style=dashed];",
+            "    s2 -> deleted [label=\"after 1 d\", style=dashed];",
+        ];
+        assert_eq!(arrows, expected);
+    }
+
+    #[test]
+    fn times_are_exact() {
+        let shown = |ms| Time(Some(ms)).to_string();
+        assert_eq!(shown(1), "after 1 ms");
+        assert_eq!(shown(60_001), "after 60001 ms");
+        assert_eq!(shown(90_000), "after 90 s");
+        assert_eq!(shown(7_200_000), "after 2 h");
+        assert_eq!(shown(2_592_000_000), "after 30 d");
     }
 }

@@ -18,8 +18,8 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Returns the hash of a transition.
+/// Returns the hash of two numbers, such as the states of a transition.
 #[inline]
-pub(crate) fn of_transition(from: u32, to: u32) -> u64 {
-    STATE.hash_one((u64::from(from) << 32) | u64::from(to))
+pub(crate) fn of_pair(one: u32, other: u32) -> u64 {
+    STATE.hash_one((u64::from(one) << 32) | u64::from(other))
 }

@@ -52,13 +52,22 @@ mod read;
 mod record;
 mod rules;
 
-pub use definition::{ArchiveError, Definition, StateId};
+pub use definition::{ArchiveError, Definition, EventId, Fire, StateId, Timer};
 pub use document::DocumentError;
 pub use export::Diagram;
 pub use interner::{Interned, Interner, InternerStats};
-pub use limits::{Limit, LimitKind, Limits, MAX_DOCUMENT_BYTES, MAX_REASON_BYTES, MAX_STATES};
+pub use limits::{
+    Limit, LimitKind, Limits, MAX_DOCUMENT_BYTES, MAX_HISTORY, MAX_LABEL_BYTES, MAX_MS,
+    MAX_REASON_BYTES, MAX_STATES,
+};
 pub use lint::{Finding, Severity};
-pub use machine::{Extras, Force, Machine, Recreate};
+pub use machine::{
+    BlockMover, Checked, Context, Deadline, Fired, Force, GivenTimer, HistoryEntry,
+    MAX_ENTRY_REASON_BYTES, MAX_ID_BYTES, MAX_IDS, MAX_PART_BYTES, MAX_STEPS, MAX_TIME,
+    MAX_USER_BYTES, Machine, MoveError, MoveKind, Options, Outcome, Planned, Request, Verdict,
+};
 pub use read::{Parsed, parse_legacy, parse_machine};
-pub use record::{RecordError, RecordReader, RecordWriter};
+pub use record::{
+    RECORD_VERSION, RECORD_VERSION_1_0, RecordError, RecordReader, RecordWriter, Recreate,
+};
 pub use rules::Rules;

@@ -16,6 +16,16 @@ pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 /// server and the parser take.
 pub const MAX_REASON_BYTES: usize = 64 << 20;
 
+/// Most moves that a machine can remember.
+pub const MAX_HISTORY: u32 = 255;
+
+/// Longest `name` of a definition, in bytes.
+pub const MAX_LABEL_BYTES: usize = 256;
+
+/// Longest time of a timer, in milliseconds, and the last deadline: 2⁵³−1, which every client's
+/// numbers can hold.
+pub const MAX_MS: u64 = (1 << 53) - 1;
+
 /// Upper bounds on new documents and reasons. They never bind what was stored or replicated
 /// before: a limit must not make one's own data unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

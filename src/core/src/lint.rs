@@ -1,6 +1,6 @@
 //! What looks wrong with a machine.
 
-use crate::definition::{Definition, StateId};
+use crate::definition::{Definition, EventId, Fire, StateId, Timer, UNNAMED};
 use crate::machine::Machine;
 
 /// How bad a finding is.
@@ -32,56 +32,91 @@ pub struct Finding {
     pub severity: Severity,
     /// What it is, as a word that does not change.
     pub code: &'static str,
-    /// The state that it is about.
+    /// The state that it is about. If it is about an event, the first one to which that leads.
     pub state: StateId,
+    /// The event that it is about; 0 if it is about a state.
+    pub event: EventId,
     /// What it is, in a sentence.
     pub message: &'static str,
 }
 
+impl Finding {
+    /// Returns the name of the state or event that the finding is about.
+    pub fn subject<'a>(&self, definition: &'a Definition) -> &'a [u8] {
+        match self.event {
+            UNNAMED => definition.name_bytes(self.state),
+            event => definition.event_name_bytes(event),
+        }
+    }
+
+    fn of_state(
+        severity: Severity,
+        code: &'static str,
+        state: StateId,
+        message: &'static str,
+    ) -> Self {
+        Self {
+            severity,
+            code,
+            state,
+            event: UNNAMED,
+            message,
+        }
+    }
+}
+
 impl Machine {
     /// Returns what looks wrong, by code and then by state; nothing for a sound machine. Linear in
-    /// the definition.
+    /// the document.
+    ///
+    /// A path is made of callers' moves, by the map or by `any`, and of timers.
     pub fn lint(&self) -> Vec<Finding> {
         let definition = self.definition();
         let mut findings = Vec::new();
-        // Found once, because the search is linear in the map.
+        // Found once, because the search is linear in the document.
         let unlisted = definition.unlisted_state();
         entries(self, unlisted, &mut findings);
-        let reached = reachable(definition);
+        let reached = Reached::of(definition);
         unreachable_states(definition, unlisted, &reached, &mut findings);
         no_way_out(definition, &reached, &mut findings);
         repeated_targets(definition, &mut findings);
+        timers_never_started(definition, unlisted, &reached, &mut findings);
+        timer_cycles(definition, &mut findings);
+        events_never_fired(definition, &mut findings);
         findings
     }
 }
 
-/// Looks whether the initial and the current state are somewhere in the map.
+/// Looks whether the initial and the current state are somewhere in the map. It doesn't matter where
+/// `any` or a timer leads out.
 fn entries(machine: &Machine, unlisted: Option<StateId>, findings: &mut Vec<Finding>) {
     let definition = machine.definition();
-    if !definition.has_row(definition.initial()) {
-        findings.push(Finding {
-            severity: Severity::Error,
-            code: "initial-without-entry",
-            state: definition.initial(),
-            message: "the initial state has no entry in the map, so a machine that begins there never moves",
-        });
+    let is_end = |state| definition.is_terminal(state) && definition.timer(state).is_none();
+    let initial = definition.initial();
+    if !definition.has_row(initial) && is_end(initial) {
+        findings.push(Finding::of_state(
+            Severity::Error,
+            "initial-without-entry",
+            initial,
+            "the initial state has no entry in the map, so a machine that begins there never moves",
+        ));
     }
     // A terminal state has no entry either, but something leads there.
-    if unlisted == Some(machine.current()) {
-        findings.push(Finding {
-            severity: Severity::Error,
-            code: "current-without-entry",
-            state: machine.current(),
-            message: "the current state is nowhere in the map, only RESET or FORCE leads out",
-        });
+    if unlisted == Some(machine.current()) && is_end(machine.current()) {
+        findings.push(Finding::of_state(
+            Severity::Error,
+            "current-without-entry",
+            machine.current(),
+            "the current state is nowhere in the map, only RESET or FORCE leads out",
+        ));
     }
     if let Some(state) = unlisted {
-        findings.push(Finding {
-            severity: Severity::Warning,
-            code: "state-leftover",
+        findings.push(Finding::of_state(
+            Severity::Warning,
+            "state-leftover",
             state,
-            message: "the state is nowhere in the map, it is left over from a document that named it as the current one",
-        });
+            "the state is nowhere in the map, it is left over from a document that named it as the current one",
+        ));
     }
 }
 
@@ -89,7 +124,7 @@ fn entries(machine: &Machine, unlisted: Option<StateId>, findings: &mut Vec<Find
 fn unreachable_states(
     definition: &Definition,
     unlisted: Option<StateId>,
-    reached: &[bool],
+    reached: &Reached,
     findings: &mut Vec<Finding>,
 ) {
     let states = definition
@@ -97,115 +132,294 @@ fn unreachable_states(
         .filter(|&state| unlisted != Some(state));
     findings.extend(
         states
-            .filter(|&state| !reached[state as usize])
-            .map(|state| Finding {
-                severity: Severity::Warning,
-                code: "unreachable",
-                state,
-                message: "no path leads here from the initial state",
+            .filter(|&state| !reached.states[state as usize])
+            .map(|state| {
+                Finding::of_state(
+                    Severity::Warning,
+                    "unreachable",
+                    state,
+                    "no path leads here from the initial state",
+                )
             }),
     );
 }
 
-/// Looks for states from which no path leads to a terminal state, if a path from the initial state
-/// leads to any.
-fn no_way_out(definition: &Definition, reached: &[bool], findings: &mut Vec<Finding>) {
+/// Looks for states from which no path leads to an end, if a path from the initial state leads to
+/// any. An end is a terminal state that no timer moves on, or one whose timer deletes the key.
+fn no_way_out(definition: &Definition, reached: &Reached, findings: &mut Vec<Finding>) {
+    let is_end = |state| match definition.timer(state) {
+        Some(timer) if timer.target.is_none() => true,
+        Some(timer) if timer.target != Some(state) => false,
+        _ => definition.is_terminal(state),
+    };
+    let is_reached = |state: StateId| reached.states[state as usize];
     let ends: Vec<_> = definition
         .state_ids()
-        .filter(|&state| reached[state as usize] && definition.is_terminal(state))
+        .filter(|&state| is_reached(state) && is_end(state))
         .collect();
     if ends.is_empty() {
         return;
     }
-    let reversed = Reversed::of(definition);
-    let leads_out = closure(definition.state_count(), &ends, |state| {
-        reversed.predecessors(state)
-    });
+    let leads_out = leads_to(definition, ends);
     let stuck = definition
         .state_ids()
-        .filter(|&state| reached[state as usize] && !leads_out[state as usize]);
-    findings.extend(stuck.map(|state| Finding {
-        severity: Severity::Warning,
-        code: "no-way-out",
-        state,
-        message: "no path leads from here to a terminal state, though the machine has some",
+        .filter(|&state| is_reached(state) && !leads_out[state as usize]);
+    findings.extend(stuck.map(|state| {
+        Finding::of_state(
+            Severity::Warning,
+            "no-way-out",
+            state,
+            "no path leads from here to a terminal state, though the machine has some",
+        )
     }));
 }
 
-/// Looks for rows that list a target more than once.
+/// Looks for rows that list a target more than once. Only an array can: the same target by two
+/// events is no repeat.
 fn repeated_targets(definition: &Definition, findings: &mut Vec<Finding>) {
     for state in definition.row_states() {
-        if definition.next(state).count() < definition.targets(state).len() {
-            findings.push(Finding {
-                severity: Severity::Info,
-                code: "repeated-target",
+        let is_array = definition.groups(state).all(|(event, _)| event == UNNAMED);
+        if is_array && definition.row_once(state).count() < definition.targets(state).len() {
+            findings.push(Finding::of_state(
+                Severity::Info,
+                "repeated-target",
                 state,
-                message: "a target is listed more than once in this state's entry",
+                "a target is listed more than once in this state's entry",
+            ));
+        }
+    }
+}
+
+/// Looks for timers that nothing starts: of states that no path enters, and those without a time of
+/// their own of states that only timers enter. A machine may begin in its initial state with a time.
+fn timers_never_started(
+    definition: &Definition,
+    unlisted: Option<StateId>,
+    reached: &Reached,
+    findings: &mut Vec<Finding>,
+) {
+    let starts = |state: StateId, timer: Timer| {
+        unlisted == Some(state)
+            || reached.by_callers[state as usize]
+            || (timer.ms.is_some() && reached.states[state as usize])
+    };
+    let timers = definition.timers();
+    let idle = timers.filter(|&(state, timer)| !starts(state, timer));
+    let mut idle: Vec<StateId> = idle.map(|(state, _)| state).collect();
+    idle.sort_unstable();
+    findings.extend(idle.into_iter().map(|state| {
+        Finding::of_state(
+            Severity::Warning,
+            "timer-never-starts",
+            state,
+            "nothing starts this state's timer: no move enters the state, or only timers do and it has no ms",
+        )
+    }));
+}
+
+/// Looks for states from which timers alone lead back. A timer without a time of its own isn't
+/// started by another one.
+fn timer_cycles(definition: &Definition, findings: &mut Vec<Finding>) {
+    let mut next = vec![None; definition.state_count()];
+    for (state, timer) in definition.timers() {
+        next[state as usize] = timer.target.filter(|_| timer.ms.is_some());
+    }
+    let in_cycle = cycles(&next);
+    let states = definition
+        .state_ids()
+        .filter(|&state| in_cycle[state as usize]);
+    findings.extend(states.map(|state| {
+        Finding::of_state(
+            Severity::Warning,
+            "timer-cycle",
+            state,
+            "timers alone lead from here back to here, so a machine goes round for ever",
+        )
+    }));
+}
+
+/// Returns for each state whether it is on a cycle, where `next` leads from each to at most one.
+fn cycles(next: &[Option<StateId>]) -> Vec<bool> {
+    let mut in_cycle = vec![false; next.len()];
+    // For each state, from which one it was first walked over, counted from one.
+    let mut walked_from = vec![0; next.len()];
+    for start in 0..next.len() {
+        let mut at = Some(start);
+        while let Some(state) = at.filter(|&state| walked_from[state] == 0) {
+            walked_from[state] = start + 1;
+            at = next[state].map(|state| state as usize);
+        }
+        // Where the walk met itself is a cycle, and it is walked once more.
+        while let Some(state) =
+            at.filter(|&state| walked_from[state] == start + 1 && !in_cycle[state])
+        {
+            in_cycle[state] = true;
+            at = next[state].map(|state| state as usize);
+        }
+    }
+    in_cycle
+}
+
+/// Looks for events of `any` that no state has: each has an entry of its own for it, or is the only
+/// target.
+fn events_never_fired(definition: &Definition, findings: &mut Vec<Finding>) {
+    if !definition.has_any() {
+        return;
+    }
+    let mut overriding = vec![0; definition.event_count() + 1];
+    let rows = definition.row_states();
+    let entries = rows.flat_map(|state| definition.groups(state));
+    entries.for_each(|(event, _)| overriding[event as usize] += 1);
+    let is_never = |event: EventId, fire: Fire<'_>| {
+        let target = fire.only();
+        let inherits_in_vain = target.is_some_and(|target| definition.own(target, event).is_none());
+        let inheriting = definition.state_count() - overriding[event as usize];
+        inheriting == usize::from(inherits_in_vain)
+    };
+    let never = definition
+        .any()
+        .filter(|&(event, fire)| is_never(event, fire));
+    findings.extend(never.map(|(event, fire)| Finding {
+        severity: Severity::Warning,
+        code: "event-never",
+        state: fire.iter().next().unwrap_or_default(),
+        event,
+        message: "no state has this event of any: each has an entry of its own for it, or is its target",
+    }));
+}
+
+/// What a path from the initial state leads to.
+struct Reached {
+    /// For each state, whether one leads there.
+    states: Vec<bool>,
+    /// For each state, whether a caller's move is the last step of one, or the machine begins there.
+    by_callers: Vec<bool>,
+}
+
+impl Reached {
+    /// Follows paths from the initial state.
+    ///
+    /// An event of `any` leads to the same states wherever it is fired, so it is followed once, from
+    /// the first state that has it. States that have an entry of their own for it leave it for later.
+    fn of(definition: &Definition) -> Self {
+        let mut reached = Self {
+            states: vec![false; definition.state_count()],
+            by_callers: vec![false; definition.state_count()],
+        };
+        let mut any: Vec<_> = definition.any().collect();
+        let mut queue = Vec::new();
+        reached.enter(definition.initial(), &mut queue);
+        while let Some(state) = queue.pop() {
+            for target in definition.targets(state) {
+                reached.enter(target, &mut queue);
+            }
+            any.retain(|&(event, fire)| {
+                let is_later = definition.own(state, event).is_some();
+                if !is_later {
+                    fire.iter()
+                        .for_each(|target| reached.enter(target, &mut queue));
+                }
+                is_later
+            });
+            if let Some(target) = definition.timer(state).and_then(|timer| timer.target) {
+                reached.wake(target, &mut queue);
+            }
+        }
+        reached
+    }
+
+    /// Notes that a caller's move leads to a state.
+    fn enter(&mut self, state: StateId, queue: &mut Vec<StateId>) {
+        self.by_callers[state as usize] = true;
+        self.wake(state, queue);
+    }
+
+    /// Notes that some move leads to a state.
+    fn wake(&mut self, state: StateId, queue: &mut Vec<StateId>) {
+        if !std::mem::replace(&mut self.states[state as usize], true) {
+            queue.push(state);
+        }
+    }
+}
+
+/// Returns for each state whether a path leads from it to one of `ends`.
+///
+/// As an event of `any` is seen to lead there, so do all states that have it. Those that don't have
+/// an entry of their own for each such event, so going through them again costs no more than these
+/// entries.
+fn leads_to(definition: &Definition, ends: Vec<StateId>) -> Vec<bool> {
+    let before = Runs::of(definition.state_count(), || moves(definition));
+    let any: Vec<_> = definition.any().collect();
+    let mut entries = Vec::new();
+    for (at, (_, fire)) in (0..).zip(&any) {
+        entries.extend(fire.iter().map(|target| (at, target)));
+    }
+    let events = Runs::of(definition.state_count(), || entries.iter().copied());
+    let mut is_known = vec![false; any.len()];
+    let mut leads = vec![false; definition.state_count()];
+    ends.iter().for_each(|&state| leads[state as usize] = true);
+    let mut rest: Vec<StateId> = definition.state_ids().collect();
+    let mut queue = ends;
+    while let Some(state) = queue.pop() {
+        for &from in before.of_key(state) {
+            if !std::mem::replace(&mut leads[from as usize], true) {
+                queue.push(from);
+            }
+        }
+        for &at in events.of_key(state) {
+            if std::mem::replace(&mut is_known[at as usize], true) {
+                continue;
+            }
+            let (event, _) = any[at as usize];
+            rest.retain(|&from| {
+                let has_it = definition.own(from, event).is_none();
+                if has_it && !std::mem::replace(&mut leads[from as usize], true) {
+                    queue.push(from);
+                }
+                !has_it
             });
         }
     }
+    leads
 }
 
-/// Returns for each state whether a path leads there from the initial state.
-fn reachable(definition: &Definition) -> Vec<bool> {
-    closure(definition.state_count(), &[definition.initial()], |state| {
-        definition.targets(state)
-    })
+/// Returns the moves of the map and of timers: from where, and to where.
+fn moves(definition: &Definition) -> impl Iterator<Item = (StateId, StateId)> + '_ {
+    let row = |from| definition.targets(from).map(move |to| (from, to));
+    let timers = definition.timers();
+    let timers = timers.filter_map(|(from, timer)| Some((from, timer.target?)));
+    definition.row_states().flat_map(row).chain(timers)
 }
 
-/// A definition's transitions backwards: for each state those that lead to it, one run after the
-/// other.
-struct Reversed {
-    /// For each state, where its run ends in `predecessors`.
+/// Numbers by a key, those of one key next to each other.
+struct Runs {
+    /// For each key, where its run ends.
     ends: Vec<usize>,
-    predecessors: Vec<StateId>,
+    numbers: Vec<u32>,
 }
 
-impl Reversed {
-    /// Sorts the transitions by target, in time linear in the definition.
-    fn of(definition: &Definition) -> Self {
-        let transitions = || {
-            let row = |from| definition.targets(from).map(move |to| (from, to as usize));
-            definition.row_states().flat_map(row)
-        };
+impl Runs {
+    /// Sorts pairs of a number and a key below `keys`, in time linear in both.
+    fn of<I: Iterator<Item = (u32, u32)>>(keys: usize, pairs: impl Fn() -> I) -> Self {
         // Each run's length, then its start, then, as it is filled, its end.
-        let mut ends = vec![0; definition.state_count() + 1];
-        transitions().for_each(|(_, to)| ends[to + 1] += 1);
+        let mut ends = vec![0; keys + 1];
+        pairs().for_each(|(_, key)| ends[key as usize + 1] += 1);
         for at in 1..ends.len() {
             ends[at] += ends[at - 1];
         }
-        let mut predecessors = vec![0; definition.transition_count()];
-        for (from, to) in transitions() {
-            predecessors[ends[to]] = from;
-            ends[to] += 1;
+        let mut numbers = vec![0; ends[keys]];
+        for (number, key) in pairs() {
+            numbers[ends[key as usize]] = number;
+            ends[key as usize] += 1;
         }
-        Self { ends, predecessors }
+        Self { ends, numbers }
     }
 
-    fn predecessors(&self, state: StateId) -> impl Iterator<Item = StateId> {
-        let state = state as usize;
-        let start = state.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.predecessors[start..self.ends[state]].iter().copied()
+    fn of_key(&self, key: u32) -> &[u32] {
+        let key = key as usize;
+        let start = key.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.numbers[start..self.ends[key]]
     }
-}
-
-/// Returns for each of `states` states whether `neighbours` leads there from one of `from`.
-fn closure<I: Iterator<Item = StateId>>(
-    states: usize,
-    from: &[StateId],
-    neighbours: impl Fn(StateId) -> I,
-) -> Vec<bool> {
-    let mut seen = vec![false; states];
-    let mut queue = from.to_vec();
-    from.iter().for_each(|&state| seen[state as usize] = true);
-    while let Some(state) = queue.pop() {
-        for next in neighbours(state) {
-            if !std::mem::replace(&mut seen[next as usize], true) {
-                queue.push(next);
-            }
-        }
-    }
-    seen
 }
 
 #[cfg(test)]
@@ -217,7 +431,10 @@ mod tests {
         let machine = machine_of(json);
         let findings = machine.lint().into_iter();
         findings
-            .map(|f| (f.code, machine.definition().name(f.state).to_owned()))
+            .map(|f| {
+                let subject = f.subject(machine.definition()).to_vec();
+                (f.code, String::from_utf8(subject).unwrap())
+            })
             .collect()
     }
 
@@ -269,5 +486,93 @@ mod tests {
         assert_eq!(findings[0].code, "state-leftover");
         assert_eq!(findings[0].severity, Severity::Warning);
         assert_eq!(machine.definition().name(findings[0].state), "y");
+    }
+
+    fn found(code: &'static str, subject: &str) -> (&'static str, String) {
+        (code, subject.to_owned())
+    }
+
+    #[test]
+    fn any_and_timers_are_paths() {
+        let sound = [
+            r#"{"map":{"a":[]},"any":{"stop":"end"},"initial":"a"}"#,
+            r#"{"map":{},"any":{"stop":"end"},"initial":"a"}"#,
+            r#"{"map":{},"after":{"a":{"ms":1,"to":"b"}},"initial":"a"}"#,
+            r#"{"map":{"a":["b"],"b":["a"]},"after":{"b":{"ms":1,"to":null}},"initial":"a"}"#,
+            r#"{"map":{"a":{"go":"b","stop":[]},"b":{"go":"a"}},"any":{"stop":"end"},"initial":"a"}"#,
+            r#"{"map":{"a":["b","b2"],"b":["a"]},"after":{"b2":{"ms":1,"to":"c"}},"initial":"a"}"#,
+        ];
+        for json in sound {
+            assert_eq!(lint(json), [], "{json}");
+        }
+        let stuck =
+            r#"{"map":{"a":{"x":"b"},"b":{"x":"b","stop":[]}},"any":{"stop":"end"},"initial":"a"}"#;
+        assert_eq!(lint(stuck), [found("no-way-out", "b")]);
+        // Nothing reaches `b`, for the one state that does not override the event.
+        let never = r#"{"map":{"a":{"stop":[]},"b":["a"]},"any":{"stop":"end"},"initial":"a"}"#;
+        assert_eq!(
+            lint(never),
+            [found("unreachable", "b"), found("unreachable", "end")]
+        );
+    }
+
+    #[test]
+    fn a_leftover_state_that_any_leads_out_of_is_no_error() {
+        let json = r#"{"current":"y","map":{"a":["b"]},"any":{"stop":"b"},"initial":"a"}"#;
+        assert_eq!(lint(json), [found("state-leftover", "y")]);
+    }
+
+    #[test]
+    fn timers_that_nothing_starts_are_found() {
+        let only_timers =
+            r#"{"map":{"a":[]},"after":{"a":{"ms":1,"to":"b"},"b":{"to":"c"}},"initial":"a"}"#;
+        assert_eq!(lint(only_timers), [found("timer-never-starts", "b")]);
+        let no_path =
+            r#"{"map":{"a":["b"],"x":["b"]},"after":{"x":{"ms":1,"to":"b"}},"initial":"a"}"#;
+        let expected = [found("unreachable", "x"), found("timer-never-starts", "x")];
+        assert_eq!(lint(no_path), expected);
+        let begun = r#"{"map":{"a":["b"]},"after":{"a":{"to":"b"}},"initial":"a"}"#;
+        assert_eq!(lint(begun), []);
+    }
+
+    #[test]
+    fn timers_that_lead_back_are_found() {
+        let cycle = r#"{"map":{"a":["b"],"c":["end"]},"after":{
+            "a":{"ms":1,"to":"b"},"b":{"ms":1,"to":"c"},"c":{"ms":1,"to":"b"}},"initial":"a"}"#;
+        assert_eq!(
+            lint(cycle),
+            [found("timer-cycle", "c"), found("timer-cycle", "b")]
+        );
+        let itself = r#"{"map":{"a":["b"]},"after":{"a":{"ms":1,"to":"a"}},"initial":"a"}"#;
+        assert_eq!(lint(itself), [found("timer-cycle", "a")]);
+        // A timer without a time of its own is not started by the one before.
+        let broken = itself.replace("\"ms\":1,", "");
+        assert_eq!(lint(&broken), []);
+    }
+
+    #[test]
+    fn events_that_no_state_has_are_found() {
+        let all = r#"{"map":{"a":{"x":"b"},"b":{"x":[]}},"any":{"x":"a"},"initial":"a"}"#;
+        assert_eq!(lint(all), [found("event-never", "x")]);
+        let but_its_target =
+            r#"{"map":{"a":{"x":"b","y":"b"}},"any":{"x":"b","y":["b","a"]},"initial":"a"}"#;
+        assert_eq!(lint(but_its_target), [found("event-never", "x")]);
+    }
+
+    /// Half of the states override each event, which must not be looked at for each of them.
+    #[test]
+    fn a_large_any_is_linear() {
+        let states = 3000;
+        let row = |at: usize| format!("\"s{at}\":{{\"next\":\"s{}\",\"e{at}\":[]}}", at + 1);
+        let rows: Vec<String> = (0..states).map(row).collect();
+        let any: Vec<String> = (0..states)
+            .map(|at| format!("\"e{at}\":\"s{at}\""))
+            .collect();
+        let json = format!(
+            r#"{{"map":{{{}}},"any":{{{}}},"initial":"s0"}}"#,
+            rows.join(","),
+            any.join(",")
+        );
+        assert_eq!(lint(&json), []);
     }
 }

@@ -16,21 +16,25 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// Makes an empty table with room for `room` values (none of them `u32::MAX`).
+    /// Makes an empty table with room for `room` values (none of them `u32::MAX`). One without room
+    /// takes no memory.
     pub(crate) fn with_room_for(room: usize) -> Self {
-        // One slot always stays empty, so that every search ends.
-        let slots = room + room / 2 + 1;
+        let slots = match room {
+            0 => 0,
+            // One slot always stays empty, so that every search ends.
+            room => room + room / 2 + 1,
+        };
         Self {
             slots: vec![EMPTY; slots].into_boxed_slice(),
             room,
         }
     }
 
-    /// Makes a table with room for `room` values and puts in the numbers from 0 on, each under its
-    /// hash. The caller knows that they differ.
-    pub(crate) fn of_distinct(hashes: impl Iterator<Item = u64>, room: usize) -> Self {
+    /// Makes a table with room for `room` values and puts in the numbers from `first` on, each under
+    /// its hash. The caller knows that they differ.
+    pub(crate) fn of_distinct(first: u32, hashes: impl Iterator<Item = u64>, room: usize) -> Self {
         let mut probe = Self::with_room_for(room);
-        for (value, hash) in (0..).zip(hashes) {
+        for (value, hash) in (first..).zip(hashes) {
             probe.insert(hash, value, |_| false);
         }
         probe
@@ -52,7 +56,8 @@ impl Probe {
         }
     }
 
-    /// Puts `value` in, unless `is_match` accepts one that is in already: then returns that one.
+    /// Puts `value` in, unless `is_match` accepts one that is in already: then returns that one. A
+    /// table without room stays empty.
     #[inline]
     pub(crate) fn insert(
         &mut self,
@@ -127,7 +132,11 @@ mod tests {
 
     #[test]
     fn an_empty_table_finds_nothing() {
-        assert_eq!(Probe::with_room_for(0).find(3, |_| true), None);
+        let mut empty = Probe::with_room_for(0);
+        assert_eq!(empty.find(3, |_| true), None);
+        assert_eq!(empty.insert(3, 1, |_| true), None);
+        assert_eq!(empty.find(3, |_| true), None);
+        assert!(empty.block().is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::definition::StateId;
 use crate::document::{self, Document, DocumentError, SourceKey};
 use crate::hash;
-use crate::interner::Interner;
+use crate::interner::{Interner, Source};
 use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::rules::Rules;
@@ -38,7 +38,7 @@ pub fn parse_machine(
     limits.allow_document(json.len() + argument.map_or(0, <[u8]>::len))?;
     let key = SourceKey::of(json);
     let hash = hash::of_bytes(key.rest);
-    if let Some((definition, state)) = interner.recognise(hash, &key, argument, limits) {
+    if let Some((definition, state)) = interner.recognise(hash, &key, argument, rules, limits) {
         return Ok(Parsed {
             machine: Machine::new(definition, state),
             recognised: true,
@@ -48,10 +48,14 @@ pub fn parse_machine(
     let document = document::parse(json, argument, rules, limits)?;
     let documented = document.documented;
     let own = current_of_bytes(&document, &key, argument.is_some());
-    let map_bytes = document.map_bytes;
+    let source = own.map(|current| Source {
+        current,
+        bytes: document.body_bytes,
+        is_plain: document.is_plain,
+    });
     let machine = intern(interner, document)?;
-    if let Some(own) = own {
-        interner.remember(hash, &key, machine.definition(), own, map_bytes);
+    if let Some(source) = source {
+        interner.remember(hash, &key, machine.definition(), source);
     }
     Ok(Parsed {
         machine,

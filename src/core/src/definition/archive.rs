@@ -8,11 +8,21 @@
 //! An archive is *canonical*: a definition has exactly one. States are numbered by first appearance
 //! (see [`parts`](super::parts)), and a decoder accepts only what an encoder would write. So equality
 //! of definitions is equality of bytes, on every node.
+//!
+//! Version 1, which release 1.0 wrote, is read beside the current one and obeys rules of its own (see
+//! [`version1`]). In memory it is the current one.
 
 use std::fmt;
 
-use super::error::{ArchiveError, HEADER_BYTES, Kind, MAX_ARCHIVE_BYTES, VERSION};
-use super::parts::{ArchivedDefinitionParts, DefinitionParts};
+use rkyv::api::high::{HighSerializer, HighValidator};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::Failure;
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::{Portable, Serialize};
+
+use super::error::{ArchiveError, FIRST_VERSION, HEADER_BYTES, Kind, MAX_ARCHIVE_BYTES, VERSION};
+use super::parts::DefinitionParts;
+use super::version1;
 use super::view::DefinitionView;
 
 const MAGIC: [u8; 4] = *b"RSMA";
@@ -28,25 +38,13 @@ const MAGIC: [u8; 4] = *b"RSMA";
 pub(crate) struct ArchiveBytes(Box<[u8]>);
 
 impl ArchiveBytes {
-    /// Archives parts that pass [`DefinitionParts::check`].
+    /// Archives parts that pass [`DefinitionParts::check`] and have their adjacency.
     ///
     /// # Errors
     ///
     /// If the archive would be longer than [`MAX_ARCHIVE_BYTES`].
-    #[expect(clippy::indexing_slicing, reason = "the header was just written")]
     pub(crate) fn encode(parts: &DefinitionParts) -> Result<Self, ArchiveError> {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + parts.archived_bytes());
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[0; HEADER_BYTES - 6]);
-        let mut bytes = rkyv::api::high::to_bytes_in::<_, rkyv::rancor::Failure>(parts, bytes)
-            .map_err(|_| ArchiveError(Kind::TooLarge(parts.archived_bytes())))?;
-        let body = bytes.len() - HEADER_BYTES;
-        if body > MAX_ARCHIVE_BYTES {
-            return Err(ArchiveError(Kind::TooLarge(body)));
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_ARCHIVE_BYTES")]
-        bytes[8..HEADER_BYTES].copy_from_slice(&(body as u32).to_le_bytes());
+        let bytes = encode(VERSION, parts, parts.archived_bytes())?;
         Ok(Self(bytes.into_boxed_slice()))
     }
 
@@ -56,8 +54,14 @@ impl ArchiveBytes {
     ///
     /// The first rule that the bytes break.
     pub(super) fn decode(bytes: &[u8]) -> Result<(Self, DefinitionParts), ArchiveError> {
-        let parts = DefinitionParts::from_archived(access(body_of(bytes)?)?);
+        let (version, body) = split(bytes)?;
+        if version == FIRST_VERSION {
+            let parts = version1::decode(body, bytes)?.with_adjacency();
+            return Ok((Self::encode(&parts)?, parts));
+        }
+        let parts = DefinitionParts::from_archived(access(body)?)?;
         parts.check()?;
+        let parts = parts.with_adjacency();
         let canonical = Self::encode(&parts)?;
         if *canonical.0 != *bytes {
             return Err(ArchiveError(Kind::NotCanonical));
@@ -88,8 +92,34 @@ impl fmt::Debug for ArchiveBytes {
     }
 }
 
-/// Returns the archive behind a sound header.
-fn body_of(bytes: &[u8]) -> Result<&[u8], ArchiveError> {
+/// Writes a header and an archive behind it. `length` is what that will take.
+///
+/// # Errors
+///
+/// If it is longer than [`MAX_ARCHIVE_BYTES`].
+#[expect(clippy::indexing_slicing, reason = "the header was just written")]
+pub(super) fn encode(
+    version: u16,
+    parts: &impl for<'a> Serialize<HighSerializer<Vec<u8>, ArenaHandle<'a>, Failure>>,
+    length: usize,
+) -> Result<Vec<u8>, ArchiveError> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + length);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&version.to_le_bytes());
+    bytes.extend_from_slice(&[0; HEADER_BYTES - 6]);
+    let mut bytes = rkyv::api::high::to_bytes_in::<_, Failure>(parts, bytes)
+        .map_err(|_| ArchiveError(Kind::TooLarge(length)))?;
+    let body = bytes.len() - HEADER_BYTES;
+    if body > MAX_ARCHIVE_BYTES {
+        return Err(ArchiveError(Kind::TooLarge(body)));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "at most MAX_ARCHIVE_BYTES")]
+    bytes[8..HEADER_BYTES].copy_from_slice(&(body as u32).to_le_bytes());
+    Ok(bytes)
+}
+
+/// Returns the version of an archive and what is behind its header, if that is sound.
+fn split(bytes: &[u8]) -> Result<(u16, &[u8]), ArchiveError> {
     let (header, body) = bytes
         .split_first_chunk::<HEADER_BYTES>()
         .ok_or(ArchiveError(Kind::Short(bytes.len())))?;
@@ -99,7 +129,7 @@ fn body_of(bytes: &[u8]) -> Result<&[u8], ArchiveError> {
     let got = body.len();
     if [m0, m1, m2, m3] != MAGIC {
         Err(ArchiveError(Kind::Magic))
-    } else if version != VERSION {
+    } else if ![FIRST_VERSION, VERSION].contains(&version) {
         Err(ArchiveError(Kind::Version(version)))
     } else if flags != 0 {
         Err(ArchiveError(Kind::Flags(flags)))
@@ -108,14 +138,20 @@ fn body_of(bytes: &[u8]) -> Result<&[u8], ArchiveError> {
     } else if got > MAX_ARCHIVE_BYTES {
         Err(ArchiveError(Kind::TooLarge(got)))
     } else {
-        Ok(body)
+        Ok((version, body))
     }
 }
 
 /// Checks that the root and its vectors lie inside the bytes.
-fn access(body: &[u8]) -> Result<&ArchivedDefinitionParts, ArchiveError> {
-    rkyv::access::<ArchivedDefinitionParts, rkyv::rancor::Failure>(body)
-        .map_err(|_| ArchiveError(Kind::Structure))
+///
+/// # Errors
+///
+/// If they don't.
+pub(super) fn access<T>(body: &[u8]) -> Result<&T, ArchiveError>
+where
+    T: Portable + for<'a> CheckBytes<HighValidator<'a, Failure>>,
+{
+    rkyv::access::<T, Failure>(body).map_err(|_| ArchiveError(Kind::Structure))
 }
 
 #[cfg(test)]
@@ -129,7 +165,8 @@ mod tests {
             name_ends: vec![3, 7],
             row_ends: vec![1],
             targets: vec![1],
-            initial: 0,
+            adjacency: vec![0b10],
+            ..DefinitionParts::default()
         }
     }
 
@@ -192,7 +229,7 @@ mod tests {
         };
         assert_eq!(with(|b| b.truncate(11)), Kind::Short(11));
         assert_eq!(with(|b| b[3] = b'B'), Kind::Magic);
-        assert_eq!(with(|b| b[4] = 2), Kind::Version(2));
+        assert_eq!(with(|b| b[4] = 3), Kind::Version(3));
         assert_eq!(with(|b| b[6] = 1), Kind::Flags(1));
         assert_eq!(with(|b| b.push(0)), length(body.into(), body + 1));
         assert_eq!(
@@ -208,8 +245,8 @@ mod tests {
         let mut bytes = encoded(&order());
         bytes.insert(HEADER_BYTES, 0);
         bytes[8] += 1;
-        let parts = DefinitionParts::from_archived(access(body_of(&bytes).unwrap()).unwrap());
-        assert_eq!(parts, order());
+        let parts = DefinitionParts::from_archived(access(split(&bytes).unwrap().1).unwrap());
+        assert_eq!(parts.unwrap().with_adjacency(), order());
         assert_eq!(
             ArchiveBytes::decode(&bytes).unwrap_err().0,
             Kind::NotCanonical
@@ -270,7 +307,8 @@ mod tests {
             name_ends: vec![1 << 20],
             row_ends: vec![targets],
             targets: vec![0; targets as usize],
-            initial: 0,
+            adjacency: vec![1],
+            ..DefinitionParts::default()
         };
         // Key, initial and current state, 61 targets: 64 quoted names and what is between them.
         let quoted = (1 << 20) + 2;

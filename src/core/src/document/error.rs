@@ -98,47 +98,85 @@ impl fmt::Display for Message<'_> {
     }
 }
 
-/// A place in a document. Shown as a path, `map.bar[1]`; hidden as positions,
-/// `map, entry 3, target 2`.
+/// A place in a document: a field and steps from there. Shown as a path, `map.bar[1]`; hidden as
+/// positions, `map, entry 3, target 2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
-    Document,
-    Field(&'static str),
-    Row(Entry),
-    Target(Entry, usize),
+pub(super) struct Place {
+    /// The field, or `document`.
+    field: &'static str,
+    steps: Vec<Step>,
 }
 
-/// An entry of the map: its key, and its position from zero.
+/// One step of a path. Positions count from zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    key: Excerpt,
-    position: usize,
-}
-
-impl Entry {
-    pub(super) fn new(key: &str, position: usize) -> Self {
-        Self {
-            key: Excerpt::of(key),
-            position,
-        }
-    }
+enum Step {
+    /// A state's entry.
+    Entry(Excerpt, usize),
+    /// An event of such an entry, or of `any`.
+    Event(Excerpt, usize),
+    /// A target of a list.
+    Target(usize),
+    /// A part of a timer.
+    Part(&'static str),
 }
 
 impl Place {
+    /// Makes the place of the whole document.
+    pub(super) fn document() -> Self {
+        Self::field("document")
+    }
+
+    pub(super) fn field(field: &'static str) -> Self {
+        let steps = Vec::new();
+        Self { field, steps }
+    }
+
+    pub(super) fn entry(self, key: &str, position: usize) -> Self {
+        self.step(Step::Entry(Excerpt::of(key), position))
+    }
+
+    pub(super) fn event(self, name: &str, position: usize) -> Self {
+        self.step(Step::Event(Excerpt::of(name), position))
+    }
+
+    pub(super) fn target(self, position: usize) -> Self {
+        self.step(Step::Target(position))
+    }
+
+    pub(super) fn part(self, name: &'static str) -> Self {
+        self.step(Step::Part(name))
+    }
+
+    fn step(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
     fn write(&self, f: &mut fmt::Formatter<'_>, names: Names) -> fmt::Result {
-        match (self, names) {
-            (Self::Document, _) => f.write_str("document"),
-            (Self::Field(name), _) => f.write_str(name),
-            (Self::Row(Entry { key, .. }), Names::Shown) => write!(f, "map{}", Step(key)),
-            (Self::Target(Entry { key, .. }, at), Names::Shown) => {
-                write!(f, "map{}[{at}]", Step(key))
-            }
-            (Self::Row(Entry { position, .. }), Names::Hidden) => {
-                write!(f, "map, entry {}", position + 1)
-            }
-            (Self::Target(Entry { position, .. }, at), Names::Hidden) => {
-                write!(f, "map, entry {}, target {}", position + 1, at + 1)
-            }
+        f.write_str(self.field)?;
+        let mut steps = self.steps.iter();
+        steps.try_for_each(|step| match names {
+            Names::Shown => step.show(f),
+            Names::Hidden => step.count(f),
+        })
+    }
+}
+
+impl Step {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(name, _) | Self::Event(name, _) => name.write_step(f),
+            Self::Target(at) => write!(f, "[{at}]"),
+            Self::Part(name) => write!(f, ".{name}"),
+        }
+    }
+
+    fn count(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(_, at) => write!(f, ", entry {}", at + 1),
+            Self::Event(_, at) => write!(f, ", event {}", at + 1),
+            Self::Target(at) => write!(f, ", target {}", at + 1),
+            Self::Part(name) => write!(f, ", {name}"),
         }
     }
 }
@@ -156,7 +194,23 @@ pub(super) enum Problem {
     },
     FieldTwice,
     KeyTwice,
-    UnknownField(Excerpt),
+    /// A target that an event's list has had before.
+    TargetTwice,
+    /// An event of `any` without a name.
+    Nameless,
+    /// An event of `any` that leads nowhere.
+    NoTarget,
+    /// A text of another length than it may have.
+    Length {
+        expected: &'static str,
+        found: usize,
+    },
+    /// A revision without a name.
+    RevisionAlone,
+    UnknownField {
+        name: Excerpt,
+        expected: &'static str,
+    },
     /// The argument for the current state is no text.
     ArgumentNotText,
     /// A current state that the document doesn't have otherwise.
@@ -176,10 +230,17 @@ impl Problem {
             Self::Missing { expected } => write!(f, "missing, expected {expected}"),
             Self::FieldTwice => f.write_str("field given twice"),
             Self::KeyTwice => f.write_str("key given twice"),
-            Self::UnknownField(name) => {
+            Self::TargetTwice => f.write_str("target given twice"),
+            Self::Nameless => f.write_str("an event of any needs a name"),
+            Self::NoTarget => f.write_str("an event of any needs a target"),
+            Self::Length { expected, found } => {
+                write!(f, "expected {expected}, found {found} bytes")
+            }
+            Self::RevisionAlone => f.write_str("only a document with a name has one"),
+            Self::UnknownField { name, expected } => {
                 f.write_str("unknown field")?;
                 name.write(f, names)?;
-                f.write_str(", expected current, map, initial or reason")
+                write!(f, ", expected {expected}")
             }
             Self::ArgumentNotText => f.write_str("the argument is not UTF-8"),
             Self::UnknownState { name, given_by } => {
@@ -252,6 +313,19 @@ impl Excerpt {
         }
     }
 
+    /// Writes a step of a path: `.name` where that is unambiguous, else `["na\"me"]`.
+    fn write_step(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, is_cut } = self;
+        let is_plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        // A name of more bytes than characters are shown is quoted too, however few these are.
+        let is_short = text.len() <= MAX_SHOWN_CHARS && !is_cut;
+        if !text.is_empty() && is_short && text.chars().all(is_plain) {
+            write!(f, ".{text}")
+        } else {
+            write!(f, "[{self}]")
+        }
+    }
+
     /// Writes a space and the text, or nothing if names are hidden.
     fn write(&self, f: &mut fmt::Formatter<'_>, names: Names) -> fmt::Result {
         match names {
@@ -268,23 +342,6 @@ impl fmt::Display for Excerpt {
     }
 }
 
-/// One step of a path: `.name` where that is unambiguous, else `["na\"me"]`.
-struct Step<'a>(&'a Excerpt);
-
-impl fmt::Display for Step<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Excerpt { text, is_cut } = self.0;
-        let is_plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-        // A name of more bytes than characters are shown is quoted too, however few these are.
-        let is_short = text.len() <= MAX_SHOWN_CHARS && !is_cut;
-        if !text.is_empty() && is_short && text.chars().all(is_plain) {
-            write!(f, ".{text}")
-        } else {
-            write!(f, "[{}]", self.0)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,7 +353,7 @@ mod tests {
 
     #[test]
     fn places_read_as_paths() {
-        let target = |key: &str| shown(Place::Target(Entry::new(key, 0), 1));
+        let target = |key: &str| shown(Place::field("map").entry(key, 0).target(1));
         assert_eq!(target("bar"), "map.bar[1]");
         assert_eq!(target("naïve"), "map.naïve[1]");
         assert_eq!(target(""), r#"map[""][1]"#);
@@ -306,7 +363,7 @@ mod tests {
 
     #[test]
     fn long_names_are_cut() {
-        let shown = shown(Place::Row(Entry::new(&"x".repeat(1000), 0)));
+        let shown = shown(Place::field("map").entry(&"x".repeat(1000), 0));
         let x = "x".repeat(MAX_SHOWN_CHARS);
         assert_eq!(shown, format!("map[\"{x}...\"]"));
     }

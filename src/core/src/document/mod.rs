@@ -9,10 +9,12 @@
 mod builder;
 mod error;
 mod fields;
+mod names;
 mod parse;
 mod source_key;
 mod syntax;
 mod tape;
+mod timers;
 mod write;
 
 pub use self::error::DocumentError;

@@ -20,7 +20,7 @@ pub(super) fn syntax_error(json: &[u8], error: &simd_json::Error) -> DocumentErr
     match error.error() {
         E::InvalidUtf8 => DocumentError::syntax(valid_up_to(json), "invalid UTF-8"),
         E::DepthLimitExceeded => {
-            let why = "nested too deep, a machine has three levels";
+            let why = "nested too deep, a machine has four levels";
             DocumentError::syntax(error.index(), why)
         }
         _ => second_opinion(json, error.index()),

@@ -10,7 +10,7 @@ use simd_json::{Buffers, INPUT_PADDING, StaticNode, Tape};
 use super::error::{DocumentError, Excerpt, Found, Place, Problem};
 use super::syntax::syntax_error;
 
-/// Nesting beyond which the JSON parser gives up. A machine needs three levels. The rest lets the
+/// Nesting beyond which the JSON parser gives up. A machine needs four levels. The rest lets the
 /// error say what is wrong at a place that is a little deeper.
 const MAX_DEPTH: usize = 16;
 
@@ -56,11 +56,19 @@ impl<'t, 'i> Nodes<'t, 'i> {
         Self(value)
     }
 
+    /// Takes the next entry of an object off: its key and its value.
+    pub(super) fn take_entry(&mut self) -> Option<(&'i str, Self)> {
+        let Some(Node::String(key)) = self.take() else {
+            return None;
+        };
+        Some((key, self.take_value()))
+    }
+
     /// Reads the value of a field as a string.
     pub(super) fn string(self, field: &'static str) -> Result<&'i str, DocumentError> {
         match self.0.first() {
             Some(Node::String(text)) => Ok(text),
-            other => Err(wrong_type(Place::Field(field), "a string", other)),
+            other => Err(wrong_type(Place::field(field), "a string", other)),
         }
     }
 
@@ -68,8 +76,28 @@ impl<'t, 'i> Nodes<'t, 'i> {
     pub(super) fn object(self, field: &'static str) -> Result<(usize, Self), DocumentError> {
         match self.0.split_first() {
             Some((Node::Object { len, .. }, inside)) => Ok((*len, Self(inside))),
-            _ => Err(wrong_type(Place::Field(field), "an object", self.0.first())),
+            _ => Err(wrong_type(Place::field(field), "an object", self.0.first())),
         }
+    }
+}
+
+impl Nodes<'_, '_> {
+    /// Reads a value as a whole number without a sign, if it is one.
+    pub(super) fn integer(self) -> Option<u64> {
+        match self.0.first()? {
+            Node::Static(StaticNode::U64(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a value is an object.
+    pub(super) fn is_object(self) -> bool {
+        matches!(self.0.first(), Some(Node::Object { .. }))
+    }
+
+    /// Returns the nodes inside an object or array.
+    pub(super) fn inside(self) -> Self {
+        Self(self.0.get(1..).unwrap_or_default())
     }
 }
 
@@ -96,6 +124,11 @@ fn found(node: Option<&Node<'_>>) -> Found {
         Some(Node::String(text)) => Found::String(Excerpt::of(text)),
         Some(Node::Static(StaticNode::Null)) => Found::Type("null"),
         Some(Node::Static(value @ StaticNode::Bool(_))) => scalar(value, "a boolean"),
+        // 1.0 as 1 would look like the whole number that was expected.
+        Some(Node::Static(StaticNode::F64(number))) => Found::Scalar {
+            value: format!("{number:?}"),
+            kind: "a number",
+        },
         Some(Node::Static(value)) => scalar(value, "a number"),
     }
 }

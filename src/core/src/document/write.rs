@@ -1,8 +1,9 @@
 //! Writing a machine as its JSON document, in normal form.
 //!
-//! Compact, the fields in the order `current`, `map`, `initial`, `reason`, strings with the
-//! shortest escapes. The part from `"map"` to the initial state is the *body*, which all machines of
-//! a definition have in common.
+//! Compact, the fields in the order `current`, `map`, `any`, `after`, `history`, `name`, `revision`,
+//! `initial`, `reason`, strings with the shortest escapes. An event with one target has it as a
+//! string, any other an array; a row without named events is an array. The part from `"map"` to the
+//! initial state is the *body*, which all machines of a definition have in common.
 //!
 //! Where no name needs an escape (in all but a few definitions) names are copied as blocks of fixed
 //! size, the punctuation around them in the same step: `cargo bench serialise` shows what that
@@ -10,7 +11,9 @@
 
 use std::ops::Range;
 
-use crate::definition::{Definition, DefinitionView, StateId, nth_range};
+use crate::definition::{
+    Definition, DefinitionView, EventId, Fire, RareView, StateId, Timer, UNNAMED, nth_range,
+};
 
 /// Which reason to write.
 #[derive(Clone, Copy)]
@@ -38,6 +41,7 @@ pub(crate) fn write(
     scratch: &mut Vec<u8>,
 ) -> Written {
     let mut pen = Pen {
+        definition,
         view: definition.view(),
         escapes: definition.needs_escapes(),
         out: scratch,
@@ -70,6 +74,7 @@ const QUOTED_BYTES: usize = BLOCK + 4;
 
 /// Writes into a buffer from `at` on.
 struct Pen<'a> {
+    definition: &'a Definition,
     view: DefinitionView<'a>,
     escapes: bool,
     out: &'a mut Vec<u8>,
@@ -77,17 +82,114 @@ struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    /// Writes the map and the initial state.
+    /// Writes everything from the map to the initial state.
     fn body(&mut self) {
+        let rare = self.view.rare();
         self.put(b"\"map\":{");
-        if self.escapes {
+        if rare.is_some_and(RareView::has_groups) {
+            self.rows_of_groups();
+        } else if self.escapes {
             self.rows_escaped();
         } else {
             self.rows();
         }
         self.close(b',', b'}');
+        if let Some(rare) = rare {
+            self.rare(rare);
+        }
         self.put(b",\"initial\":");
         self.name(self.view.initial());
+    }
+
+    /// Writes the fields between the map and the initial state.
+    #[cold]
+    fn rare(&mut self, rare: RareView<'_>) {
+        let definition = self.definition;
+        if definition.has_any() {
+            self.put(b",\"any\":{");
+            definition
+                .any()
+                .for_each(|(event, fire)| self.group(event, fire));
+            self.close(b',', b'}');
+        }
+        let mut timers = definition.timers().peekable();
+        if timers.peek().is_some() {
+            self.put(b",\"after\":{");
+            timers.for_each(|(state, timer)| self.timer(state, timer));
+            self.close(b',', b'}');
+        }
+        if rare.history() > 0 {
+            self.number(b",\"history\":", rare.history().into());
+        }
+        if !rare.label().is_empty() {
+            self.put(b",\"name\":");
+            self.escaped(rare.label());
+        }
+        if let Some(revision) = rare.revision() {
+            self.number(b",\"revision\":", revision.into());
+        }
+    }
+
+    /// Writes a state's timer, and a comma after it.
+    fn timer(&mut self, state: StateId, timer: Timer) {
+        self.name(state);
+        self.put(b":{");
+        if let Some(ms) = timer.ms {
+            self.number(b"\"ms\":", ms);
+            self.put(b",");
+        }
+        self.put(b"\"to\":");
+        match timer.target {
+            Some(target) => self.name(target),
+            None => self.put(b"null"),
+        }
+        self.put(b"},");
+    }
+
+    /// Writes the rows of the map, a comma after each, where some row has a named event.
+    fn rows_of_groups(&mut self) {
+        let definition = self.definition;
+        for key in self.view.row_states() {
+            self.name(key);
+            let is_array = definition.groups(key).all(|(event, _)| event == UNNAMED);
+            if is_array {
+                self.put(b":");
+                self.list(Fire::own(self.view.row(key)));
+            } else {
+                self.put(b":{");
+                definition
+                    .groups(key)
+                    .for_each(|(event, fire)| self.group(event, fire));
+                self.close(b',', b'}');
+            }
+            self.put(b",");
+        }
+    }
+
+    /// Writes an event and where it leads, and a comma after it.
+    fn group(&mut self, event: EventId, fire: Fire<'_>) {
+        self.text(self.definition.event_name_bytes(event));
+        self.put(b":");
+        match fire.len() {
+            1 => fire.iter().for_each(|target| self.name(target)),
+            _ => self.list(fire),
+        }
+        self.put(b",");
+    }
+
+    fn list(&mut self, fire: Fire<'_>) {
+        self.put(b"[");
+        for target in fire.iter() {
+            self.name(target);
+            self.put(b",");
+        }
+        self.close(b',', b']');
+    }
+
+    /// Writes a text, and a number behind it.
+    fn number(&mut self, before: &[u8], number: u64) {
+        self.put(before);
+        self.put(number.to_string().as_bytes());
     }
 
     /// Writes the rows of the map, a comma after each, where no name needs an escape.
@@ -126,7 +228,11 @@ impl Pen<'_> {
     }
 
     fn name(&mut self, state: StateId) {
-        let name = self.view.name(state);
+        self.text(self.view.name(state));
+    }
+
+    /// Writes the name of a state or an event.
+    fn text(&mut self, name: &[u8]) {
         if self.escapes {
             return self.escaped(name);
         }

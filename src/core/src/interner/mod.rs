@@ -15,11 +15,24 @@ use std::sync::Arc;
 pub use self::interned::Interned;
 pub use self::table::InternerStats;
 use self::table::SharedTable;
-use crate::definition::{ArchiveBytes, ArchiveError, Definition, DefinitionParts, StateId};
+use crate::definition::{
+    ArchiveBytes, ArchiveError, Definition, DefinitionParts, NameTables, StateId,
+};
 use crate::document::SourceKey;
 use crate::hash;
 use crate::limits::Limits;
-use crate::probe::Probe;
+use crate::rules::Rules;
+
+/// What a document was that is kept to recognise its definition by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    /// The state that the bytes themselves give.
+    pub(crate) current: StateId,
+    /// The length of the document in normal form, without current state, initial state and reason.
+    pub(crate) bytes: usize,
+    /// Whether the document says nothing that version 1.0 couldn't say.
+    pub(crate) is_plain: bool,
+}
 
 /// The definitions of a process, each once. A clone is another handle to the same table.
 #[derive(Debug, Clone, Default)]
@@ -42,10 +55,17 @@ impl Interner {
         if let Some(known) = self.0.find(hash, archive) {
             return Ok(known);
         }
-        Ok(self.add(Definition::from_archive(archive)?, hash))
+        let definition = Definition::from_archive(archive)?;
+        // What an older version wrote is another archive in memory.
+        let hash = match definition.archive() == archive {
+            true => hash,
+            false => hash::of_bytes(definition.archive()),
+        };
+        Ok(self.add(definition, hash))
     }
 
-    /// Returns the one definition with these parts. `names` makes the table that finds its states.
+    /// Returns the one definition with these parts. `names` makes the tables that find its states
+    /// and events.
     ///
     /// # Errors
     ///
@@ -53,7 +73,7 @@ impl Interner {
     pub(crate) fn intern(
         &self,
         parts: &DefinitionParts,
-        names: impl FnOnce() -> Probe,
+        names: impl FnOnce() -> NameTables,
     ) -> Result<Arc<Interned>, ArchiveError> {
         let archive = ArchiveBytes::encode(parts)?;
         let hash = hash::of_bytes(archive.as_slice());
@@ -72,16 +92,18 @@ impl Interner {
     /// Returns the definition and the current state of a document that was read before, by its
     /// bytes. `argument` is the state that the caller names, if any.
     ///
-    /// `None` sends the caller to the parser: also if the state is unknown or a limit is exceeded,
+    /// By [`Rules::Legacy`] only a document that says nothing new is recognised: it reads the others
+    /// in its own way. `None` sends the caller to the parser: also if the state is unknown or a limit is exceeded,
     /// so that only the parser words errors.
     pub(crate) fn recognise(
         &self,
         hash: u64,
         key: &SourceKey<'_>,
         argument: Option<&[u8]>,
+        rules: Rules,
         limits: &Limits,
     ) -> Option<(Arc<Interned>, StateId)> {
-        let (definition, own) = self.0.recognise(hash, key)?;
+        let (definition, own) = self.0.recognise(hash, key, rules == Rules::Legacy)?;
         let named = argument.or(key.current.filter(|name| !name.is_empty()));
         let state = match named {
             Some(name) => definition.find_state(name)?,
@@ -95,18 +117,15 @@ impl Interner {
     }
 
     /// Keeps the bytes of a document to recognise its definition by, if the budget allows it.
-    /// `current` is the state that the bytes themselves give, `map_bytes` the length of the map in
-    /// normal form.
     pub(crate) fn remember(
         &self,
         hash: u64,
         key: &SourceKey<'_>,
         definition: &Arc<Interned>,
-        current: StateId,
-        map_bytes: usize,
+        source: Source,
     ) {
         let taken = definition.memory_bytes();
-        if !budget::may_keep_document(taken, map_bytes, key.rest.len()) {
+        if !budget::may_keep_document(taken, source.bytes, key.rest.len()) {
             return;
         }
         // Whoever sends such a document with another current state means another definition.
@@ -114,8 +133,9 @@ impl Interner {
             return;
         }
         // Without its `current` field, a document says that a machine is in its initial state.
-        let current = key.current.map_or(current, |_| definition.initial());
-        self.0.remember(hash, key, definition, current);
+        let current = key.current.map_or(source.current, |_| definition.initial());
+        let source = Source { current, ..source };
+        self.0.remember(hash, key, definition, source);
     }
 
     /// Returns what the table holds.

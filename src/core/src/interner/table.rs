@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hashbrown::HashTable;
 
+use super::Source;
 use super::interned::{Interned, OwningTable};
 use crate::definition::StateId;
 use crate::document::SourceKey;
@@ -58,6 +59,8 @@ struct KeptDocument {
     definition: Weak<Interned>,
     /// The current state that the bytes themselves give.
     current: StateId,
+    /// Whether the document says nothing that version 1.0 couldn't say.
+    is_plain: bool,
 }
 
 impl SharedTable {
@@ -100,17 +103,22 @@ impl SharedTable {
     }
 
     /// Returns the definition of a document that is kept, and the state that its bytes give. The
-    /// hash only finds the candidate, the comparison is the proof.
+    /// hash only finds the candidate, the comparison is the proof. If asked, only a plain document
+    /// is recognised.
     pub(super) fn recognise(
         &self,
         hash: u64,
         key: &SourceKey<'_>,
+        only_plain: bool,
     ) -> Option<(Arc<Interned>, StateId)> {
         let table = self.lock();
         let same = |kept: &KeptDocument| {
             kept.hash == hash && kept.is_stripped == key.is_stripped() && *kept.bytes == *key.rest
         };
         let kept = table.documents.find(hash, same)?;
+        if only_plain && !kept.is_plain {
+            return None;
+        }
         Some((kept.definition.upgrade()?, kept.current))
     }
 
@@ -120,14 +128,15 @@ impl SharedTable {
         hash: u64,
         key: &SourceKey<'_>,
         definition: &Arc<Interned>,
-        current: StateId,
+        source: Source,
     ) {
         let document = KeptDocument {
             hash,
             bytes: key.rest.into(),
             is_stripped: key.is_stripped(),
             definition: Arc::downgrade(definition),
-            current,
+            current: source.current,
+            is_plain: source.is_plain,
         };
         let mut table = self.lock();
         table.forget_document(definition);
@@ -242,7 +251,7 @@ impl Table {
 mod tests {
     use super::super::Interner;
     use super::*;
-    use crate::definition::DefinitionParts;
+    use crate::definition::{DefinitionParts, NameTables};
     use crate::hash;
     use crate::probe::Probe;
 
@@ -253,7 +262,7 @@ mod tests {
             ..DefinitionParts::default()
         };
         let hashes = std::iter::once(hash::of_bytes(name.as_bytes()));
-        let names = || Probe::of_distinct(hashes, 1);
+        let names = || NameTables::of_states(Probe::of_distinct(0, hashes, 1));
         interner.intern(&parts, names).unwrap()
     }
 

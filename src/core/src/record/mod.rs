@@ -9,7 +9,10 @@
 
 mod flags;
 mod read;
+mod recreate;
 mod write;
 
+pub use self::flags::{RECORD_VERSION, RECORD_VERSION_1_0};
 pub use self::read::{RecordError, RecordReader};
+pub use self::recreate::Recreate;
 pub use self::write::RecordWriter;

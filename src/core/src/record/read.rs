@@ -5,13 +5,13 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
-use unsigned_varint::decode;
-
-use super::flags::{ALONE, EARLIER, FIRST, FORM, REASON};
+use super::flags::{
+    self, ALONE, EARLIER, FIRST, FORM, HISTORY, IDS, REASON, RECORD_VERSION, TIMES, VERSION,
+};
 use crate::definition::{ArchiveError, StateId};
 use crate::interner::{Interned, Interner};
 use crate::limits::MAX_REASON_BYTES;
-use crate::machine::Machine;
+use crate::machine::{Cursor, MAX_PART_BYTES, Machine, PartError, StoredParts, StoredTimes};
 
 /// Reads records, of an RDB file or by themselves.
 ///
@@ -44,29 +44,32 @@ impl RecordReader {
         self.definitions = None;
     }
 
-    /// Reads the machine of a record.
+    /// Reads the machine of a record of this version.
     ///
     /// # Errors
     ///
-    /// If the bytes are not exactly one record, if the archive in it is not a canonical one, or if
-    /// the record refers to a definition that is not in the file so far.
-    pub fn decode(&mut self, record: &[u8], interner: &Interner) -> Result<Machine, RecordError> {
+    /// If the bytes are not exactly one record as a writer of that version would write it, if the
+    /// archive in it is not a canonical one, or if the record refers to a definition that is not in
+    /// the file so far.
+    pub fn decode(
+        &mut self,
+        version: u32,
+        record: &[u8],
+        interner: &Interner,
+    ) -> Result<Machine, RecordError> {
+        let allowed = flags::of_version(version).ok_or(RecordError(Kind::Version(version)))?;
         let (&flags, rest) = record.split_first().ok_or(RecordError(Kind::Short))?;
-        if flags & !(FORM | REASON) != 0 || flags & FORM > EARLIER {
+        if flags & !(FORM | allowed) != 0 || flags & FORM > EARLIER {
             return Err(RecordError(Kind::Flags(flags)));
         }
-        let (state, rest) = take_varint(rest)?;
-        let (reason, rest) = if flags & REASON == 0 {
-            ("", rest)
-        } else {
-            take_reason(rest)?
-        };
+        let mut cursor = Cursor::new(rest);
+        let parts = take_parts(flags, &mut cursor)?;
         let definition = match flags & FORM {
-            ALONE => load(rest, interner)?,
-            FIRST => self.first(rest, interner)?,
-            _ => self.earlier(rest)?,
+            ALONE => load(cursor.rest(), interner)?,
+            FIRST => self.first(cursor.rest(), interner)?,
+            _ => self.earlier(cursor.rest())?,
         };
-        machine(definition, state, reason)
+        machine(definition, &parts)
     }
 
     /// Reads a definition that the file has here for the first time, and keeps it.
@@ -102,23 +105,43 @@ fn load(archive: &[u8], interner: &Interner) -> Result<Arc<Interned>, RecordErro
         .map_err(|why| RecordError(Kind::Archive(why)))
 }
 
-/// Makes a machine, if the definition has the state.
-fn machine(
-    definition: Arc<Interned>,
-    state: StateId,
-    reason: &str,
-) -> Result<Machine, RecordError> {
-    let states = definition.state_count();
+/// Makes a machine, if one of this definition can have these parts.
+fn machine(definition: Arc<Interned>, parts: &StoredParts<'_>) -> Result<Machine, RecordError> {
+    let (state, states) = (parts.current, definition.state_count());
     if state as usize >= states {
         return Err(RecordError(Kind::State { state, states }));
     }
-    let mut machine = Machine::new(definition, state);
-    machine.set_reason(reason);
-    Ok(machine)
+    Machine::of_parts(definition, parts).map_err(RecordError::from)
 }
 
-fn take_varint(bytes: &[u8]) -> Result<(u32, &[u8]), RecordError> {
-    decode::u32(bytes).map_err(|_| RecordError(Kind::Varint))
+/// Reads what belongs to the machine alone. What it means is not known before the definition is.
+fn take_parts<'a>(flags: u8, cursor: &mut Cursor<'a>) -> Result<StoredParts<'a>, RecordError> {
+    let has = |flag: u8| flags & flag != 0;
+    let current = cursor.varint32()?;
+    let version = if has(VERSION) { cursor.varint32()? } else { 1 };
+    // Version 1 goes without saying.
+    if version == 0 || (has(VERSION) && version == 1) {
+        return Err(RecordError(Kind::MachineVersion(version)));
+    }
+    let times = has(TIMES).then(|| StoredTimes::take(cursor)).transpose()?;
+    let reason = if has(REASON) {
+        take_reason(cursor)?
+    } else {
+        ""
+    };
+    let mut part = |flag| match has(flag) {
+        true => cursor.bytes(1, MAX_PART_BYTES),
+        false => Ok(&[][..]),
+    };
+    let (ids, history) = (part(IDS)?, part(HISTORY)?);
+    Ok(StoredParts {
+        current,
+        version,
+        reason,
+        ids,
+        times,
+        history,
+    })
 }
 
 fn take_number(bytes: &[u8]) -> Result<(u64, &[u8]), RecordError> {
@@ -126,17 +149,15 @@ fn take_number(bytes: &[u8]) -> Result<(u64, &[u8]), RecordError> {
     Ok((u64::from_le_bytes(*number), rest))
 }
 
-fn take_reason(bytes: &[u8]) -> Result<(&str, &[u8]), RecordError> {
-    let (length, rest) = take_varint(bytes)?;
-    let (text, rest) = rest
-        .split_at_checked(length as usize)
-        .ok_or(RecordError(Kind::Short))?;
-    match std::str::from_utf8(text) {
+fn take_reason<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, RecordError> {
+    let length = cursor.varint32()? as usize;
+    let text = std::str::from_utf8(cursor.take(length)?);
+    match text {
         Ok("") | Err(_) => Err(RecordError(Kind::Reason)),
         Ok(text) if text.len() > MAX_REASON_BYTES => {
             Err(RecordError(Kind::ReasonLength(text.len())))
         }
-        Ok(text) => Ok((text, rest)),
+        Ok(text) => Ok(text),
     }
 }
 
@@ -147,8 +168,10 @@ pub struct RecordError(Kind);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Short,
+    Version(u32),
     Flags(u8),
-    Varint,
+    Part(PartError),
+    MachineVersion(u32),
     Reason,
     ReasonLength(usize),
     State { state: StateId, states: usize },
@@ -164,7 +187,11 @@ impl fmt::Display for RecordError {
         match self.0 {
             Kind::Short => write!(f, "record ends too early"),
             Kind::Flags(got) => write!(f, "unknown record flags {got:#04x}"),
-            Kind::Varint => write!(f, "damaged number in record"),
+            Kind::Version(got) => {
+                write!(f, "record version {got}, expected up to {RECORD_VERSION}")
+            }
+            Kind::Part(why) => write!(f, "{why}"),
+            Kind::MachineVersion(got) => write!(f, "machine version {got} in record"),
             Kind::Reason => write!(f, "reason is empty or not UTF-8"),
             Kind::ReasonLength(got) => {
                 write!(
@@ -188,6 +215,12 @@ impl fmt::Display for RecordError {
             Kind::Trailing(got) => write!(f, "{got} bytes too many at the end of the record"),
             Kind::Archive(why) => write!(f, "{why}"),
         }
+    }
+}
+
+impl From<PartError> for RecordError {
+    fn from(why: PartError) -> Self {
+        Self(Kind::Part(why))
     }
 }
 

@@ -5,11 +5,9 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
-use unsigned_varint::encode;
-
-use super::flags::{ALONE, EARLIER, FIRST, REASON};
+use super::flags::{ALONE, EARLIER, FIRST, HISTORY, IDS, REASON, TIMES, VERSION};
 use crate::interner::Interned;
-use crate::machine::Machine;
+use crate::machine::{Machine, StoredParts, put_bytes, put_varint};
 
 /// Writes records: those of an RDB file one after the other, and others by themselves.
 #[derive(Debug, Default)]
@@ -69,14 +67,7 @@ impl RecordWriter {
     pub fn write(&mut self, machine: &Machine, out: &mut Vec<u8>) {
         let definition = machine.definition();
         let (form, number) = self.classify(definition);
-        let reason = machine.reason();
-        out.push(form | if reason.is_empty() { 0 } else { REASON });
-        put_varint(machine.current(), out);
-        if !reason.is_empty() {
-            #[expect(clippy::cast_possible_truncation, reason = "at most MAX_REASON_BYTES")]
-            put_varint(reason.len() as u32, out);
-            out.extend_from_slice(reason.as_bytes());
-        }
+        put_parts(form, &machine.stored_parts(), out);
         if form != ALONE {
             let number = self.first.wrapping_add(u64::from(number));
             out.extend_from_slice(&number.to_le_bytes());
@@ -113,6 +104,27 @@ fn next_file() -> u32 {
     }
 }
 
-fn put_varint(number: u32, out: &mut Vec<u8>) {
-    out.extend_from_slice(encode::u32(number, &mut encode::u32_buffer()));
+/// Appends what belongs to the machine alone.
+fn put_parts(form: u8, parts: &StoredParts<'_>, out: &mut Vec<u8>) {
+    let flag = |is_there: bool, flag: u8| if is_there { flag } else { 0 };
+    let [reason, ids, history] = [parts.reason.as_bytes(), parts.ids, parts.history];
+    out.push(
+        form | flag(!reason.is_empty(), REASON)
+            | flag(parts.version != 1, VERSION)
+            | flag(!ids.is_empty(), IDS)
+            | flag(parts.times.is_some(), TIMES)
+            | flag(!history.is_empty(), HISTORY),
+    );
+    put_varint(parts.current.into(), out);
+    if parts.version != 1 {
+        put_varint(parts.version.into(), out);
+    }
+    if let Some(times) = parts.times {
+        times.put(out);
+    }
+    for part in [reason, ids, history] {
+        if !part.is_empty() {
+            put_bytes(part, out);
+        }
+    }
 }

@@ -7,12 +7,14 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 /// The nesting up to which the core reads a document.
 pub const MAX_DEPTH: usize = 16;
 
-/// A JSON value. Of scalars only strings are told apart.
+/// A JSON value. Of other scalars than strings, whole numbers and null, nothing is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {
     Object(Vec<(String, Json)>),
     Array(Vec<Json>),
     String(String),
+    Whole(u64),
+    Null,
     Other,
 }
 
@@ -39,6 +41,14 @@ impl Json {
     pub fn into_array(self) -> Option<Vec<Self>> {
         match self {
             Self::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Returns a whole number that lies in a range.
+    pub fn into_number(self, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        match self {
+            Self::Whole(number) => range.contains(&number).then_some(number),
             _ => None,
         }
     }
@@ -98,8 +108,8 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Json::Other)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Whole(number))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
@@ -107,6 +117,6 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Other)
+        Ok(Json::Null)
     }
 }

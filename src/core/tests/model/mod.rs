@@ -1,55 +1,108 @@
-//! The naive model: a machine as a `HashMap<String, Vec<String>>`, read by `serde_json`.
+//! The naive model: a machine as strings in hash maps and lists, read by `serde_json`.
 //!
 //! Nothing here shares code or ideas with the crate: no IDs, no archive, no interning, another JSON
 //! parser. The property tests, the fuzz targets and the benchmarks all use this one model.
 #![allow(dead_code, reason = "each user needs a part of it")]
 
 mod json;
+pub mod life;
+mod read;
+pub mod workflow;
 
 use std::collections::{HashMap, HashSet};
 
-use redis_state_core::{Force, Machine, Rules};
-
-use self::json::Json;
+use redis_state_core::{Definition, Fire, Force, Machine, Rules, StateId};
+use serde_json::{Map, Value};
 
 /// Every set of rules.
 pub const ALL_RULES: [Rules; 3] = [Rules::Documented, Rules::Replayed, Rules::Legacy];
+
+/// Events, each with its targets, in document order. The event of moves without a name is empty.
+pub type Events = Vec<(String, Vec<String>)>;
+
+/// A timer: after how many milliseconds, and where it leads.
+pub type Timer = (Option<u64>, Option<String>);
+
+/// What a document of version 1.0 couldn't say, but for named events in the map.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct New {
+    /// The events of every state.
+    pub any: Events,
+    /// The timers, by state.
+    pub after: Vec<(String, Timer)>,
+    /// How many moves are remembered; 0 for none.
+    pub history: u8,
+    /// The definition's name, empty for none.
+    pub name: String,
+    /// The definition's revision.
+    pub revision: Option<u32>,
+}
 
 /// A machine as one writes it without a thought for speed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     /// The map's keys in document order.
     pub keys: Vec<String>,
-    /// From state to the states reachable from it, repeats included.
-    pub map: HashMap<String, Vec<String>>,
+    /// From state to its entry. Moves without a name are an entry only where there are some.
+    pub map: HashMap<String, Events>,
+    /// What is new since version 1.0.
+    pub new: New,
     /// The state in which a machine starts.
     pub initial: String,
     /// The current state.
     pub current: String,
     /// The reason of the last move, empty for none.
     pub reason: String,
-    /// Every state, by first appearance: keys, targets, initial, the document's current state.
+    /// Every state, by first appearance: keys, targets, `any`, timers, initial, the document's
+    /// current state.
     pub states: Vec<String>,
 }
 
 impl Model {
-    /// Makes a machine from its rows. An empty `current` means `initial`. No key may come twice.
+    /// Makes a machine from rows without events. An empty `current` means `initial`. No key may come
+    /// twice.
     pub fn new(
         rows: Vec<(String, Vec<String>)>,
         initial: &str,
         current: &str,
         reason: &str,
     ) -> Self {
+        let row = |(key, targets)| (key, vec![(String::new(), targets)]);
+        let rows = rows.into_iter().map(row).collect();
+        Self::with_events(rows, New::default(), initial, current, reason)
+    }
+
+    /// Makes a machine from everything that a document can say. No event may come twice in an entry,
+    /// and none in `any` may be nameless or lead nowhere.
+    pub fn with_events(
+        rows: Vec<(String, Events)>,
+        new: New,
+        initial: &str,
+        current: &str,
+        reason: &str,
+    ) -> Self {
         let current = if current.is_empty() { initial } else { current };
         let keys: Vec<String> = rows.iter().map(|(key, _)| key.clone()).collect();
-        let targets = rows.iter().flat_map(|(_, targets)| targets.clone());
+        let entries = rows.iter().flat_map(|(_, row)| row).chain(&new.any);
+        let targets = entries.flat_map(|(_, targets)| targets.clone());
+        let timers = new.after.iter().filter_map(|(_, (_, to))| to.clone());
         let ends = [initial.to_owned(), current.to_owned()];
         let mut seen = HashSet::new();
-        let states = keys.iter().cloned().chain(targets).chain(ends);
+        let states = keys
+            .iter()
+            .cloned()
+            .chain(targets)
+            .chain(timers)
+            .chain(ends);
+        let entry = |(key, mut row): (String, Events)| {
+            row.retain(|(event, targets)| !event.is_empty() || !targets.is_empty());
+            (key, row)
+        };
         Self {
             states: states.filter(|name| seen.insert(name.clone())).collect(),
             keys,
-            map: rows.into_iter().collect(),
+            map: rows.into_iter().map(entry).collect(),
+            new,
             initial: initial.to_owned(),
             current: current.to_owned(),
             reason: reason.to_owned(),
@@ -61,61 +114,62 @@ impl Model {
         Self::new(Vec::new(), "", "", "")
     }
 
-    /// Reads the machine of a document, if the document is one. `argument`, if given and not empty,
-    /// wins over the document's current state. By the documented rules a current state is a key, a
-    /// target or the initial state.
-    pub fn read(text: &[u8], argument: Option<&[u8]>, rules: Rules) -> Option<Self> {
-        let argument = std::str::from_utf8(argument.unwrap_or_default()).ok()?;
-        let document = Json::read(text)?;
-        if document.depth() > json::MAX_DEPTH {
-            return None;
+    /// Returns a state's own entry.
+    fn own(&self, state: &str) -> &[(String, Vec<String>)] {
+        self.map.get(state).map_or(&[], |row| row)
+    }
+
+    /// Returns where an event leads from a state.
+    pub fn fire(&self, state: &str, event: &str) -> Vec<&str> {
+        let is_it = |(name, _): &&(String, Vec<String>)| name == event;
+        if let Some((_, targets)) = self.own(state).iter().find(is_it) {
+            return targets.iter().map(String::as_str).collect();
         }
-        let fields = document.into_object()?;
-        let [mut current, mut initial, mut reason] = [None, None, None];
-        let mut map = None;
-        for (name, value) in fields {
-            match name.as_str() {
-                "current" => put(&mut current, value.into_string()?)?,
-                "initial" => put(&mut initial, value.into_string()?)?,
-                "reason" => put(&mut reason, value.into_string()?)?,
-                "map" => put(&mut map, rows(value)?)?,
-                _ if rules == Rules::Legacy => {}
-                _ => return None,
-            }
-        }
-        let own = current.unwrap_or_default();
-        let current = if argument.is_empty() { &own } else { argument };
-        let reason = reason.unwrap_or_default();
-        let (map, initial) = (map?, initial?);
-        let blank = Self::new(map.clone(), &initial, "", "");
-        let is_listed = current.is_empty() || blank.states.iter().any(|name| name == current);
-        if rules == Rules::Documented && !is_listed {
-            return None;
-        }
-        Some(Self::new(map, &initial, current, &reason))
+        let inherited = self.new.any.iter().find(is_it);
+        let targets = inherited.map_or(&[][..], |(_, targets)| targets);
+        let others = targets.iter().filter(|target| *target != state);
+        others.map(String::as_str).collect()
+    }
+
+    /// Returns the events that lead somewhere from a state, and where.
+    pub fn events(&self, state: &str) -> Vec<(&str, Vec<&str>)> {
+        let own = self.own(state);
+        let inherited = self.new.any.iter();
+        let inherited = inherited.filter(|(event, _)| !own.iter().any(|(name, _)| name == event));
+        let names = own.iter().chain(inherited).map(|(event, _)| event.as_str());
+        let mut events: Vec<_> = names
+            .map(|event| (event, self.fire(state, event)))
+            .collect();
+        events.retain(|(_, targets)| !targets.is_empty());
+        events
+    }
+
+    /// Returns the states to which a caller's move leads, repeats included.
+    pub fn targets(&self, state: &str) -> Vec<&str> {
+        let events = self.events(state).into_iter();
+        events.flat_map(|(_, targets)| targets).collect()
     }
 
     /// Returns whether the machine may move there now.
     pub fn may_move(&self, to: &[u8], force: Force, rules: Rules) -> bool {
-        let known = match rules {
-            Rules::Documented | Rules::Replayed => {
-                self.states.iter().any(|name| name.as_bytes() == to)
-            }
-            Rules::Legacy => self.keys.iter().any(|name| name.as_bytes() == to),
+        let mut known = match rules {
+            Rules::Documented | Rules::Replayed => self.states.iter(),
+            Rules::Legacy => self.keys.iter(),
         };
-        let row = self.map.get(&self.current);
-        known
-            && (force == Force::Yes
-                || row.is_some_and(|row| row.iter().any(|name| name.as_bytes() == to)))
+        let is_target = || {
+            let targets = self.targets(&self.current);
+            targets.iter().any(|name| name.as_bytes() == to)
+        };
+        known.any(|name| name.as_bytes() == to) && (force == Force::Yes || is_target())
     }
 
     /// Returns the states to which the machine may move now, each once.
-    pub fn next(&self, rules: Rules) -> Vec<String> {
+    pub fn next(&self, rules: Rules) -> Vec<&str> {
         let mut seen = HashSet::new();
-        let row = self.map.get(&self.current).into_iter().flatten();
-        row.filter(|name| self.may_move(name.as_bytes(), Force::No, rules) && seen.insert(*name))
-            .cloned()
-            .collect()
+        let mut next = self.targets(&self.current);
+        let keys: HashSet<&str> = self.keys.iter().map(String::as_str).collect();
+        next.retain(|name| (rules != Rules::Legacy || keys.contains(name)) && seen.insert(*name));
+        next
     }
 
     /// Moves to a state without checks. `None` keeps the reason as it is.
@@ -128,18 +182,19 @@ impl Model {
 
     /// Writes the document in normal form, with `serde_json`.
     pub fn render(&self, rules: Rules) -> Vec<u8> {
-        let mut map = serde_json::Map::new();
+        let mut map = Map::new();
         for key in &self.keys {
-            map.insert(key.clone(), self.map[key].clone().into());
+            map.insert(key.clone(), row_value(&self.map[key]));
         }
-        let mut document = serde_json::Map::new();
+        let mut document = Map::new();
         document.insert("current".into(), self.current.clone().into());
         document.insert("map".into(), map.into());
+        self.new.write(&mut document);
         document.insert("initial".into(), self.initial.clone().into());
         if rules == Rules::Legacy || !self.reason.is_empty() {
             document.insert("reason".into(), self.reason.clone().into());
         }
-        serde_json::Value::from(document).to_string().into_bytes()
+        Value::from(document).to_string().into_bytes()
     }
 
     /// Panics unless the machine gives this one's answer to everything that can be asked of it.
@@ -149,21 +204,58 @@ impl Model {
         assert_eq!(machine.current_name_bytes(), self.current.as_bytes());
         assert_eq!(machine.reason(), self.reason);
         assert_eq!(definition.name(definition.initial()), self.initial);
-        let ids = 0..u32::try_from(definition.state_count()).unwrap();
-        let names: Vec<&str> = ids.map(|state| definition.name(state)).collect();
+        let names: Vec<&str> = definition
+            .state_ids()
+            .map(|id| definition.name(id))
+            .collect();
         assert_eq!(names, self.states);
         assert_eq!(definition.row_count(), self.keys.len());
         assert_eq!(names[..self.keys.len()], self.keys);
-        let targets: Vec<&str> = definition
-            .targets(machine.current())
-            .map(|to| definition.name(to))
-            .collect();
-        assert_eq!(targets, *self.map.get(&self.current).unwrap_or(&Vec::new()));
-        let transitions: usize = self.map.values().map(Vec::len).sum();
+        let rows = self.map.values().flatten().chain(&self.new.any);
+        let transitions: usize = rows.map(|(_, targets)| targets.len()).sum();
         assert_eq!(definition.transition_count(), transitions);
+        self.assert_new(definition);
         for rules in ALL_RULES {
             assert_eq!(machine.render(rules), self.render(rules));
         }
+    }
+
+    /// Panics unless the definition has what is new in this model.
+    fn assert_new(&self, definition: &Definition) {
+        let New { after, history, .. } = &self.new;
+        for name in &self.states {
+            let timer = after.iter().find(|(state, _)| state == name);
+            let state = definition.find_state(name.as_bytes()).unwrap();
+            let found = definition.timer(state);
+            let target = |to: StateId| definition.name(to).to_owned();
+            let found = found.map(|timer| (timer.ms, timer.target.map(target)));
+            assert_eq!(found.as_ref(), timer.map(|(_, timer)| timer));
+        }
+        assert_eq!(definition.history_limit(), *history);
+        assert_eq!(definition.is_timed(), *history > 0 || !after.is_empty());
+        assert_eq!(definition.label().unwrap_or_default(), self.new.name);
+        assert_eq!(definition.revision(), self.new.revision);
+        assert_eq!(definition.has_any(), !self.new.any.is_empty());
+        let names = self.event_names();
+        assert_eq!(definition.event_count(), names.len());
+        for (event, name) in (1..).zip(&names) {
+            assert_eq!(definition.find_event(name.as_bytes()), Some(event));
+            assert_eq!(definition.event_name_bytes(event), name.as_bytes());
+        }
+        assert_eq!(definition.find_event(b""), Some(0));
+        assert_eq!(definition.find_event(b"no such event"), None);
+    }
+
+    /// Returns the named events by first appearance.
+    pub fn event_names(&self) -> Vec<String> {
+        let rows = self.keys.iter().flat_map(|key| &self.map[key]);
+        let entries = rows.chain(&self.new.any);
+        let mut seen = HashSet::from([""]);
+        let names = entries.map(|(event, _)| event.as_str());
+        names
+            .filter(|name| seen.insert(name))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Panics unless the machine allows exactly the moves that the model allows.
@@ -186,21 +278,86 @@ impl Model {
                 .map(|state| machine.definition().name(state));
             assert!(next.eq(self.next(rules)), "{rules:?}");
         }
+        self.assert_events(machine.definition(), machine.current());
+    }
+
+    /// Panics unless events lead where the model says.
+    fn assert_events(&self, definition: &Definition, state: StateId) {
+        let name = |id: StateId| definition.name(id);
+        let event_name = |event| std::str::from_utf8(definition.event_name_bytes(event)).unwrap();
+        let names = |fire: Fire<'_>| fire.iter().map(name).collect::<Vec<&str>>();
+        let events = definition.events(state);
+        let events: Vec<_> = events
+            .map(|(event, fire)| (event_name(event), names(fire)))
+            .collect();
+        assert_eq!(events, self.events(&self.current));
+        assert_eq!(definition.is_terminal(state), events.is_empty());
+        let all = self.event_names();
+        for event in all.iter().map(String::as_str).chain([""]) {
+            let fire = definition.fire(state, definition.find_event(event.as_bytes()).unwrap());
+            let expected = self.fire(&self.current, event);
+            assert_eq!(names(fire), expected);
+            assert_eq!(fire.len(), expected.len());
+            assert_eq!(fire.is_empty(), expected.is_empty());
+            let only = expected.first();
+            let only = only.filter(|first| expected.iter().all(|to| to == *first));
+            assert_eq!(fire.only().map(name), only.copied());
+            for id in definition.state_ids() {
+                assert_eq!(fire.contains(id), expected.contains(&name(id)));
+            }
+        }
+        let unknown = u32::try_from(all.len() + 1).unwrap();
+        assert!(definition.fire(state, unknown).is_empty());
     }
 }
 
-/// Sets a field that must not be set yet.
-fn put<T>(field: &mut Option<T>, value: T) -> Option<()> {
-    field.replace(value).is_none().then_some(())
+impl New {
+    /// Adds the fields to a document.
+    fn write(&self, document: &mut Map<String, Value>) {
+        if !self.any.is_empty() {
+            document.insert("any".into(), events_value(&self.any));
+        }
+        if !self.after.is_empty() {
+            let timer = |(state, (ms, to)): &(String, Timer)| {
+                let mut timer = Map::new();
+                if let Some(ms) = ms {
+                    timer.insert("ms".into(), (*ms).into());
+                }
+                timer.insert("to".into(), to.clone().into());
+                (state.clone(), timer.into())
+            };
+            let timers: Map<String, Value> = self.after.iter().map(timer).collect();
+            document.insert("after".into(), timers.into());
+        }
+        if self.history > 0 {
+            document.insert("history".into(), self.history.into());
+        }
+        if !self.name.is_empty() {
+            document.insert("name".into(), self.name.clone().into());
+        }
+        if let Some(revision) = self.revision {
+            document.insert("revision".into(), revision.into());
+        }
+    }
 }
 
-/// Reads the rows of a map. `None` if a key comes twice or a row is not a list of names.
-fn rows(map: Json) -> Option<Vec<(String, Vec<String>)>> {
-    let mut seen = HashSet::new();
-    let row = |(key, targets): (String, Json)| {
-        let targets = targets.into_array()?.into_iter().map(Json::into_string);
-        seen.insert(key.clone()).then_some(())?;
-        Some((key, targets.collect::<Option<Vec<String>>>()?))
+/// Returns an entry of the map in normal form.
+fn row_value(row: &Events) -> Value {
+    match &row[..] {
+        [] => Value::Array(Vec::new()),
+        [(event, targets)] if event.is_empty() => targets.clone().into(),
+        row => events_value(row),
+    }
+}
+
+/// Returns events in normal form.
+fn events_value(events: &[(String, Vec<String>)]) -> Value {
+    let entry = |(event, targets): &(String, Vec<String>)| {
+        let value = match &targets[..] {
+            [target] => target.clone().into(),
+            targets => targets.to_vec().into(),
+        };
+        (event.clone(), value)
     };
-    map.into_object()?.into_iter().map(row).collect()
+    Value::Object(events.iter().map(entry).collect())
 }

@@ -60,6 +60,16 @@ fn token() -> impl Strategy<Value = String> {
         "-0.5e3",
         "\"m\\u0061p\"",
         "\"map\":{\"a\":[\"b\"]}",
+        "\"map\":{\"a\":{\"go\":\"b\",\"\":[\"a\"]}}",
+        "\"any\":{\"go\":\"a\"}",
+        "\"after\":{\"a\":{\"ms\":7,\"to\":null}}",
+        "\"history\":",
+        "\"name\":\"a\"",
+        "\"revision\":0",
+        "\"to\":",
+        "\"ms\":",
+        "-0",
+        "0",
         "\"map\":{}",
         "\"initial\":\"a\"",
         "{\"map\":{",
@@ -130,10 +140,13 @@ fn what_is_missing_or_of_the_wrong_type_is_named() {
     let map = |map: &str| error(format!(r#"{{"map":{map},"initial":"bar"}}"#));
     assert_eq!(map("null"), "map: expected an object, found null");
     assert_eq!(map("[]"), "map: expected an object, found an array");
-    assert_eq!(map(r#"{"bar":7}"#), "map.bar: expected an array, found 7");
     assert_eq!(
-        map(r#"{"bar":{}}"#),
-        "map.bar: expected an array, found an object"
+        map(r#"{"bar":7}"#),
+        "map.bar: expected an array or an object, found 7"
+    );
+    assert_eq!(
+        map(r#"{"bar":"blee"}"#),
+        r#"map.bar: expected an array or an object, found "blee""#
     );
     assert_eq!(
         map(r#"{"bar":["blee",7]}"#),
@@ -162,7 +175,7 @@ fn what_is_missing_or_of_the_wrong_type_is_named() {
     );
     assert_eq!(
         field(r#""events":{}"#),
-        r#"document: unknown field "events", expected current, map, initial or reason"#
+        r#"document: unknown field "events", expected current, map, any, after, history, name, revision, initial or reason"#
     );
     assert_eq!(
         error(r#"{"map":{},"initial":7}"#),
@@ -313,7 +326,7 @@ fn deep_nesting_is_refused_wherever_it_is() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     let map = |depth| format!(r#"{{"map":{},"initial":"a"}}"#, nested(depth));
     assert_eq!(error(map(15)), "map: expected an object, found an array");
-    let deep = "not JSON at byte 22: nested too deep, a machine has three levels";
+    let deep = "not JSON at byte 22: nested too deep, a machine has four levels";
     for depth in [16, 17, 127, 128, 129, 1_000_000] {
         assert_eq!(error(map(depth)), deep);
     }
@@ -340,11 +353,14 @@ fn errors_show_long_and_nasty_names_cut_and_escaped() {
     let key = "x".repeat(1000);
     assert_eq!(
         error(format!(r#"{{"map":{{"{key}":0}},"initial":"a"}}"#)),
-        format!("map[\"{}...\"]: expected an array, found 0", &key[..40])
+        format!(
+            "map[\"{}...\"]: expected an array or an object, found 0",
+            &key[..40]
+        )
     );
     assert_eq!(
         error(r#"{"map":{"\r\n\u0000\"":0},"initial":"a"}"#),
-        r#"map["\r\n\0\""]: expected an array, found 0"#
+        r#"map["\r\n\0\""]: expected an array or an object, found 0"#
     );
 }
 

@@ -2,7 +2,7 @@
 //! not make a definition with one more state.
 
 use redis_state_core::{
-    DocumentError, Interner, Limits, Machine, Parsed, Rules, parse_legacy, parse_machine,
+    DocumentError, Interner, Limits, Machine, Parsed, Recreate, Rules, parse_legacy, parse_machine,
 };
 
 use crate::model::Model;
@@ -173,9 +173,15 @@ fn a_machine_with_an_unlisted_state_is_made_anew_by_the_rules_of_a_replay() {
     let machine = parse(&Interner::new(), &field, None, Rules::Replayed);
     let mut machine = machine.unwrap().machine;
     machine.enter(machine.definition().initial(), Some("why"));
-    let commands = machine.recreate();
-    assert_eq!(commands.then_force, Some((&b"start"[..], "why")));
-    let again = String::from_utf8(commands.document.clone()).unwrap();
+    let Recreate::Commands {
+        document,
+        then_force,
+    } = machine.recreate()
+    else {
+        panic!("two commands say all of it");
+    };
+    assert_eq!(then_force, Some((&b"start"[..], "why")));
+    let again = String::from_utf8(document).unwrap();
     let again = parse(&Interner::new(), &again, None, Rules::Replayed).unwrap();
     assert_eq!(again.machine.current_name(), "payed");
     assert_eq!(

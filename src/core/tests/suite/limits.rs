@@ -1,7 +1,8 @@
 //! Limits bind new documents and nothing else, and say what they count.
 
 use redis_state_core::{
-    Interner, LimitKind, Limits, Machine, RecordReader, Rules, parse_legacy, parse_machine,
+    Interner, LimitKind, Limits, Machine, RECORD_VERSION, RecordReader, Rules, parse_legacy,
+    parse_machine,
 };
 
 use crate::records::alone;
@@ -122,9 +123,9 @@ fn a_long_reason_is_refused_and_what_is_stored_is_not() {
     );
     let interner = Interner::new();
     let mut machine = Machine::blank(&interner);
-    machine.set_reason(&"x".repeat(100_000));
+    machine.enter(machine.current(), Some(&"x".repeat(100_000)));
     let loaded = RecordReader::new()
-        .decode(&alone(&machine), &interner)
+        .decode(RECORD_VERSION, &alone(&machine), &interner)
         .unwrap();
     assert_eq!(loaded.reason().len(), 100_000);
 }

@@ -2,9 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use redis_state_core::{Interner, Rules};
+use redis_state_core::{Checked, Context, Interner, Options, Request, Rules};
 
-use crate::machines::read;
+use crate::machines::{begun, read};
 use crate::model::Model;
 use crate::strategies::{force, model, name, rules};
 
@@ -25,12 +25,23 @@ proptest! {
         rules in rules(),
         steps in vec((name(), force(), proptest::option::of(name())), 0..40),
     ) {
-        let mut machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        let mut machine = begun(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         for (to, force, reason) in steps {
             let target = machine.resolve_move(to.as_bytes(), force, rules);
             prop_assert_eq!(target.is_some(), model.may_move(to.as_bytes(), force, rules));
             let Some(target) = target else { continue };
-            machine.enter(target, reason.as_deref());
+            let mut reason = reason;
+            if machine.definition().is_timed() {
+                let request = Request::Mutate { to: to.as_bytes(), force, rules };
+                let options = Options { reason: reason.as_deref(), ..Options::default() };
+                let checked = machine.check(request, &options, &Context::default()).unwrap();
+                let Checked::Go(planned) = checked else { panic!("{checked:?}") };
+                machine.apply(&planned);
+                // Such a move has a reason of its own, or none.
+                reason = reason.or((rules != Rules::Legacy).then(String::new));
+            } else {
+                machine.enter(target, reason.as_deref());
+            }
             model.enter(&to, reason.as_deref());
             model.assert_is(&machine);
         }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use redis_state_core::{Interner, InternerStats, Machine, RecordReader, RecordWriter, Rules};
+use redis_state_core::{
+    Interner, InternerStats, Machine, RECORD_VERSION, RecordReader, RecordWriter, Rules,
+};
 
-use crate::machines::read;
+use crate::machines::begun;
 use crate::strategies::model;
 
 pub fn alone(machine: &Machine) -> Vec<u8> {
@@ -18,22 +20,22 @@ pub fn alone(machine: &Machine) -> Vec<u8> {
 
 pub fn error(reader: &mut RecordReader, record: &[u8]) -> String {
     reader
-        .decode(record, &Interner::new())
+        .decode(RECORD_VERSION, record, &Interner::new())
         .unwrap_err()
         .to_string()
 }
 
 fn order() -> Machine {
     let json = br#"{"current":"paid","map":{"new":["paid"]},"initial":"new","reason":"card"}"#;
-    read(&Interner::new(), json, Rules::Replayed)
+    begun(&Interner::new(), json, Rules::Replayed)
 }
 
 proptest! {
     #[test]
     fn a_record_alone_is_the_machine(model in model()) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        let machine = begun(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let record = alone(&machine);
-        let loaded = RecordReader::new().decode(&record, &Interner::new()).unwrap();
+        let loaded = RecordReader::new().decode(RECORD_VERSION, &record, &Interner::new()).unwrap();
         model.assert_is(&loaded);
         model.clone().assert_moves(&loaded);
         prop_assert_eq!(alone(&loaded), record);
@@ -46,7 +48,7 @@ proptest! {
         let interner = Interner::new();
         let machines: Vec<Machine> = models
             .iter()
-            .map(|m| read(&interner, &m.render(Rules::Documented), Rules::Replayed))
+            .map(|m| begun(&interner, &m.render(Rules::Documented), Rules::Replayed))
             .collect();
         let mut writer = RecordWriter::new();
         // The second file must not refer to what the first one held.
@@ -63,7 +65,7 @@ proptest! {
             let mut reader = RecordReader::new();
             reader.begin_file();
             let loaded: Vec<Machine> =
-                records.iter().map(|r| reader.decode(r, &fresh).unwrap()).collect();
+                records.iter().map(|r| reader.decode(RECORD_VERSION, r, &fresh).unwrap()).collect();
             reader.end_file();
             for (at, machine) in order.iter().zip(&loaded) {
                 at.get(&models).assert_is(machine);
@@ -77,7 +79,7 @@ proptest! {
 
     #[test]
     fn a_record_between_files_is_self_contained(model in model()) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        let machine = begun(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let mut writer = RecordWriter::new();
         writer.begin_file();
         writer.write(&machine, &mut Vec::new());
@@ -91,13 +93,13 @@ proptest! {
     fn damage_is_refused_or_gives_a_sound_machine(
         model in model(), edits in vec((any::<Index>(), any::<u8>()), 1..4)
     ) {
-        let machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        let machine = begun(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         let mut record = alone(&machine);
         for (at, byte) in edits {
             let at = at.index(record.len());
             record[at] = byte;
         }
-        if let Ok(loaded) = RecordReader::new().decode(&record, &Interner::new()) {
+        if let Ok(loaded) = RecordReader::new().decode(RECORD_VERSION, &record, &Interner::new()) {
             // A record that is accepted is written again byte for byte.
             prop_assert_eq!(alone(&loaded), record);
             // A document cannot say that the current state is the nameless one.
@@ -117,14 +119,14 @@ fn no_truncation_and_no_flipped_bit_of_a_record_panics() {
     for end in 0..good.len() {
         assert!(
             RecordReader::new()
-                .decode(&good[..end], &Interner::new())
+                .decode(RECORD_VERSION, &good[..end], &Interner::new())
                 .is_err()
         );
     }
     for bit in 0..good.len() * 8 {
         let mut record = good.clone();
         record[bit / 8] ^= 1 << (bit % 8);
-        if let Ok(machine) = RecordReader::new().decode(&record, &Interner::new()) {
+        if let Ok(machine) = RecordReader::new().decode(RECORD_VERSION, &record, &Interner::new()) {
             assert_eq!(alone(&machine), record);
         }
     }
@@ -156,8 +158,8 @@ fn a_file_keeps_what_its_first_machine_carried() {
     let mut reader = RecordReader::new();
     reader.begin_file();
     // As if the key had expired: the machine is gone before the next one comes.
-    drop(reader.decode(&first, &interner).unwrap());
-    let loaded = reader.decode(&second, &interner).unwrap();
+    drop(reader.decode(RECORD_VERSION, &first, &interner).unwrap());
+    let loaded = reader.decode(RECORD_VERSION, &second, &interner).unwrap();
     reader.end_file();
     assert_eq!(loaded.current_name(), "paid");
     assert_eq!(loaded.reason(), "card");
@@ -174,7 +176,7 @@ fn every_damage_has_its_message() {
     };
     assert_eq!(with(&|r| r.clear()), "record ends too early");
     assert_eq!(with(&|r| r[0] = 3), "unknown record flags 0x03");
-    assert_eq!(with(&|r| r[0] = 8), "unknown record flags 0x08");
+    assert_eq!(with(&|r| r[0] = 0x80), "unknown record flags 0x80");
     assert_eq!(with(&|r| r.truncate(1)), "damaged number in record");
     // A varint that could be shorter, and one that is longer than any number.
     assert_eq!(
@@ -225,14 +227,20 @@ fn every_misplaced_reference_has_its_message() {
     reader.begin_file();
     let early = "definition 0000000000000abc was not in the file so far";
     assert_eq!(error(&mut reader, &second), early);
-    reader.decode(&first, &Interner::new()).unwrap();
+    reader
+        .decode(RECORD_VERSION, &first, &Interner::new())
+        .unwrap();
     let again = "definition 0000000000000abc was in the file before";
     assert_eq!(error(&mut reader, &first), again);
     second.push(0);
     let trailing = "1 bytes too many at the end of the record";
     assert_eq!(error(&mut reader, &second), trailing);
     second.pop();
-    assert!(reader.decode(&second, &Interner::new()).is_ok());
+    assert!(
+        reader
+            .decode(RECORD_VERSION, &second, &Interner::new())
+            .is_ok()
+    );
     reader.end_file();
     assert_eq!(error(&mut reader, &second), no_file);
     // Without the last byte of the number.
@@ -249,7 +257,7 @@ fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
     let machines: Vec<Machine> = (0..40)
         .map(|at| {
             let name = format!("a{at}");
-            read(&interner, json(&name).as_bytes(), Rules::Replayed)
+            begun(&interner, json(&name).as_bytes(), Rules::Replayed)
         })
         .collect();
     let written = |writer: &mut RecordWriter, machine: &Machine| {
@@ -270,9 +278,13 @@ fn a_record_from_elsewhere_neither_shifts_nor_reads_those_of_a_file() {
         forger.begin_file_at(at as u64);
         let carrying = written(&mut forger, machine);
         let referring = written(&mut forger, machine);
-        assert!(reader.decode(&referring, &interner).is_err());
-        assert!(reader.decode(&carrying, &interner).is_ok());
-        let loaded = reader.decode(record, &interner).unwrap();
+        assert!(
+            reader
+                .decode(RECORD_VERSION, &referring, &interner)
+                .is_err()
+        );
+        assert!(reader.decode(RECORD_VERSION, &carrying, &interner).is_ok());
+        let loaded = reader.decode(RECORD_VERSION, record, &interner).unwrap();
         assert_eq!(alone(&loaded), alone(machine));
     }
 }
@@ -283,9 +295,11 @@ fn a_self_contained_record_is_read_inside_a_file_too() {
     let interner = Interner::new();
     let mut reader = RecordReader::new();
     reader.begin_file();
-    let loaded = reader.decode(&alone(&machine), &interner).unwrap();
+    let loaded = reader
+        .decode(RECORD_VERSION, &alone(&machine), &interner)
+        .unwrap();
     let other = RecordReader::new()
-        .decode(&alone(&machine), &interner)
+        .decode(RECORD_VERSION, &alone(&machine), &interner)
         .unwrap();
     assert!(Arc::ptr_eq(loaded.definition(), other.definition()));
 }

@@ -25,7 +25,7 @@ fn names_of_the_map_become_positions() {
     let map = |map: &str| redacted(&format!(r#"{{"map":{{{map}}},"initial":"a"}}"#), None);
     assert_eq!(
         map(r#""a":[],"b":[],"s3cret":7"#),
-        "map, entry 3: expected an array, found a number"
+        "map, entry 3: expected an array or an object, found a number"
     );
     assert_eq!(
         map(r#""a":[],"s3cret x":["b",null]"#),
@@ -34,6 +34,36 @@ fn names_of_the_map_become_positions() {
     assert_eq!(
         map(r#""s3cret":[],"a":[],"s3cret":[]"#),
         "map, entry 3: key given twice"
+    );
+}
+
+#[test]
+fn events_and_timers_become_positions() {
+    let map = |map: &str| redacted(&format!(r#"{{"map":{{{map}}},"initial":"a"}}"#), None);
+    assert_eq!(
+        map(r#""a":{"x":"b","s3cret":["b",7]}"#),
+        "map, entry 1, event 2, target 2: expected a string, found a number"
+    );
+    assert_eq!(
+        map(r#""s3cret":{"s3cret":["b","b"]}"#),
+        "map, entry 1, event 1, target 2: target given twice"
+    );
+    let field = |field: &str| redacted(&format!(r#"{{"map":{{}},"initial":"a",{field}}}"#), None);
+    assert_eq!(
+        field(r#""any":{"x":"b","s3cret":[]}"#),
+        "any, event 2: an event of any needs a target"
+    );
+    assert_eq!(
+        field(r#""after":{"s3cret":{"ms":0,"to":"b"}}"#),
+        "after, entry 1, ms: expected a whole number from 1 to 9007199254740991, found a number"
+    );
+    assert_eq!(
+        field(r#""after":{"a":{"s3cret":0,"to":"b"}}"#),
+        "after, entry 1: unknown field, expected ms or to"
+    );
+    assert_eq!(
+        field(r#""after":{"a":{"to":null},"s3cret":{"to":null}}"#),
+        "after, entry 2: the document has no such state: add it to the map or correct it"
     );
 }
 
@@ -49,10 +79,13 @@ fn values_become_their_types() {
         "map: expected an object, found a string"
     );
     let error = error(r#"{"map":{"a":true},"initial":"a"}"#, None);
-    assert_eq!(error.to_string(), "map.a: expected an array, found true");
+    assert_eq!(
+        error.to_string(),
+        "map.a: expected an array or an object, found true"
+    );
     assert_eq!(
         error.redacted().to_string(),
-        "map, entry 1: expected an array, found a boolean"
+        "map, entry 1: expected an array or an object, found a boolean"
     );
 }
 
@@ -60,7 +93,8 @@ fn values_become_their_types() {
 fn fields_and_states_become_nameless() {
     assert_eq!(
         redacted(r#"{"s3cret":1,"map":{},"initial":"a"}"#, None),
-        "document: unknown field, expected current, map, initial or reason"
+        "document: unknown field, \
+         expected current, map, any, after, history, name, revision, initial or reason"
     );
     assert_eq!(
         redacted(r#"{"current":"s3cret","map":{},"initial":"a"}"#, None),

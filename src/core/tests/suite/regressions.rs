@@ -7,7 +7,9 @@
 //! `definition/archive.rs` `a_small_archive_of_a_huge_document_is_refused` and
 //! `the_one_unused_state_has_a_name`.
 
-use redis_state_core::{Force, Interner, Limits, RecordReader, Rules, parse_legacy};
+use redis_state_core::{
+    Force, Interner, Limits, RECORD_VERSION, RecordReader, Rules, parse_legacy,
+};
 
 use crate::machines::read;
 use crate::records::alone;
@@ -31,7 +33,7 @@ fn a_document_cannot_say_that_the_nameless_state_is_current() {
     );
     assert_eq!(again.current_name(), "a");
     let loaded = RecordReader::new()
-        .decode(&alone(&machine), &interner)
+        .decode(RECORD_VERSION, &alone(&machine), &interner)
         .unwrap();
     assert_eq!(loaded.current_name(), "");
     let legacy = parse_legacy(&interner, &machine.render(Rules::Legacy), &Limits::NONE).unwrap();

@@ -27,8 +27,8 @@ proptest! {
     #[test]
     fn different_definitions_are_different_objects(one in model(), other in model()) {
         let interner = Interner::new();
-        let same = (&one.keys, &one.map, &one.initial, &one.states)
-            == (&other.keys, &other.map, &other.initial, &other.states);
+        let same = (&one.keys, &one.map, &one.new, &one.initial, &one.states)
+            == (&other.keys, &other.map, &other.new, &other.initial, &other.states);
         let one = read(&interner, &one.render(Rules::Documented), Rules::Replayed);
         let other = read(&interner, &other.render(Rules::Documented), Rules::Replayed);
         prop_assert_eq!(Arc::ptr_eq(one.definition(), other.definition()), same);
@@ -43,8 +43,8 @@ proptest! {
         let mut machines: Vec<Machine> = Vec::new();
         for (model, spelling) in &models {
             // Twice, so that some documents are recognised.
-            machines.push(read(&interner, &spell(model, *spelling), Rules::Legacy));
-            machines.push(read(&interner, &spell(model, *spelling), Rules::Legacy));
+            machines.push(read(&interner, &spell(model, *spelling), Rules::Replayed));
+            machines.push(read(&interner, &spell(model, *spelling), Rules::Replayed));
         }
         while !machines.is_empty() {
             let gone = machines.swap_remove(order.index(machines.len()));

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::model::Model;
+use crate::model::{Events, Model, New};
 use redis_state_core::{Force, Rules};
 
 /// Names that have broken a parser or a buffer somewhere.
@@ -44,24 +44,110 @@ fn row() -> impl Strategy<Value = Vec<String>> {
     ]
 }
 
+/// Removes entries whose name came before.
+fn once<T>(mut entries: Vec<(String, T)>) -> Vec<(String, T)> {
+    let mut seen = std::collections::HashSet::new();
+    entries.retain(|(name, _)| seen.insert(name.clone()));
+    entries
+}
+
+fn event() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => "[p-t]",
+        1 => Just(String::new()),
+        1 => select(&NASTY[..]).prop_map(str::to_owned),
+    ]
+}
+
+/// Different targets of an event.
+fn choice() -> impl Strategy<Value = Vec<String>> {
+    let lengths = prop_oneof![6 => Just(1..2), 2 => Just(0..4), 1 => Just(14..20)];
+    let list = lengths.prop_flat_map(|length| vec(name(), length));
+    list.prop_map(|names| {
+        let mut seen = std::collections::HashSet::new();
+        let is_new = |name: &String| seen.insert(name.clone());
+        names.into_iter().filter(is_new).collect()
+    })
+}
+
+fn events() -> impl Strategy<Value = Events> {
+    let lengths = prop_oneof![8 => Just(0..5), 1 => Just(14..24)];
+    let long = prop_oneof![4 => event(), 1 => "[p-z]{1,2}"].boxed();
+    let list = lengths.prop_flat_map(move |length| vec((long.clone(), choice()), length));
+    list.prop_map(once)
+}
+
+fn new_row() -> impl Strategy<Value = Events> {
+    prop_oneof![
+        1 => row().prop_map(|targets| vec![(String::new(), targets)]),
+        2 => events(),
+    ]
+}
+
+fn new() -> impl Strategy<Value = New> {
+    let inherited = events().prop_map(|mut any| {
+        any.retain(|(event, targets)| !event.is_empty() && !targets.is_empty());
+        any
+    });
+    let inherited = prop_oneof![1 => Just(Events::new()), 2 => inherited];
+    let ms = prop_oneof![Just(None), (1..=(1_u64 << 53) - 1).prop_map(Some)];
+    let timer = (name(), (ms, proptest::option::of(name())));
+    let after = vec(timer, 0..4).prop_map(once);
+    let history = prop_oneof![2 => Just(0), 1 => any::<u8>()];
+    let label = prop_oneof![2 => Just(None), 1 => (name(), any::<Option<u32>>()).prop_map(Some)];
+    (inherited, after, history, label).prop_map(|(any, after, history, label)| {
+        let (name, revision) = label.unwrap_or_default();
+        New {
+            any,
+            after,
+            history,
+            revision: revision.filter(|_| !name.is_empty()),
+            name,
+        }
+    })
+}
+
+/// Any machine: half of them plain ones, as version 1.0 knew them.
 pub fn model() -> impl Strategy<Value = Model> {
-    let reason = prop_oneof![2 => Just(String::new()), 1 => name()];
-    (vec((name(), row()), 0..8), name(), name(), reason).prop_map(
-        |(mut rows, initial, current, reason)| {
-            let mut seen = std::collections::HashSet::new();
-            rows.retain(|(key, _)| seen.insert(key.clone()));
-            Model::new(rows, &initial, &current, &reason)
-        },
-    )
+    prop_oneof![plain_model(), new_model()]
+}
+
+fn reason() -> impl Strategy<Value = String> {
+    prop_oneof![2 => Just(String::new()), 1 => name()]
+}
+
+/// A machine of version 1.0.
+pub fn plain_model() -> impl Strategy<Value = Model> {
+    let rows = vec((name(), row()), 0..8).prop_map(once);
+    (rows, name(), name(), reason())
+        .prop_map(|(rows, initial, current, reason)| Model::new(rows, &initial, &current, &reason))
+}
+
+/// A machine with events, timers and all that.
+fn new_model() -> impl Strategy<Value = Model> {
+    let rows = vec((name(), new_row()), 0..8).prop_map(once);
+    (rows, new(), name(), name(), reason()).prop_map(|(rows, mut new, initial, current, reason)| {
+        let make =
+            |new: &New| Model::with_events(rows.clone(), new.clone(), &initial, &current, &reason);
+        // A timer's state has to be one without it. What goes may take states with it.
+        for _ in 0..4 {
+            let states = make(&new).states;
+            new.after.retain(|(state, _)| states.contains(state));
+        }
+        make(&new)
+    })
 }
 
 pub fn rules() -> impl Strategy<Value = Rules> {
     select(&[Rules::Documented, Rules::Replayed, Rules::Legacy][..])
 }
 
-/// Rules by which every model is a document, whatever its current state.
-pub fn lenient() -> impl Strategy<Value = Rules> {
-    select(&[Rules::Replayed, Rules::Legacy][..])
+/// A model and rules by which it is a document, whatever its current state.
+pub fn lenient() -> impl Strategy<Value = (Model, Rules)> {
+    prop_oneof![
+        (model(), Just(Rules::Replayed)),
+        (plain_model(), Just(Rules::Legacy)),
+    ]
 }
 
 pub fn force() -> impl Strategy<Value = Force> {
@@ -117,6 +203,6 @@ fn escape(value: &serde_json::Value) -> String {
             let fields: Vec<String> = fields.iter().map(field).collect();
             format!("{{{}}}", fields.join(","))
         }
-        _ => unreachable!("a document has no other values"),
+        number => number.to_string(),
     }
 }

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use redis_state_core::{
-    Force, Interner, InternerStats, Limits, Machine, RecordReader, Rules, parse_machine,
+    Force, Interner, InternerStats, Limits, Machine, RECORD_VERSION, RecordReader, Rules,
+    parse_machine,
 };
 
 use crate::records::alone;
@@ -47,7 +48,7 @@ fn command(interner: &Interner, at: usize) -> Machine {
         return machine;
     }
     let loaded = RecordReader::new()
-        .decode(&alone(&machine), interner)
+        .decode(RECORD_VERSION, &alone(&machine), interner)
         .unwrap();
     assert!(Arc::ptr_eq(loaded.definition(), machine.definition()));
     loaded

@@ -1,0 +1,255 @@
+//! The options of the commands that change a machine: one parser for all of them.
+
+use std::borrow::Cow;
+
+use redis_state_core::{GivenTimer, Limits, MAX_ID_BYTES, MAX_TIME, MAX_USER_BYTES, Options};
+
+use crate::commands::arguments::Arguments;
+use crate::config;
+use crate::errors::{CommandError, OptionProblem};
+use crate::replication::Moment;
+use crate::server::context::{Context, Str};
+
+/// The word that introduces an option.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    To,
+    State,
+    Rename,
+    IfState,
+    IfVersion,
+    Id,
+    By,
+    Reason,
+    After,
+    Due,
+    /// What replication adds: the time of a move and the user who made it.
+    At,
+}
+
+use Word::{After, At, By, Due, Id, IfState, IfVersion, Reason, Rename, State, To};
+
+/// The options of a move.
+pub const MOVE: &[Word] = &[IfState, IfVersion, Id, By, Reason, After, Due];
+/// Those of a move by event.
+pub const FIRE: &[Word] = &[To, IfState, IfVersion, Id, By, Reason, After, Due];
+/// Those of a new machine.
+pub const NEW: &[Word] = &[State, Id, By, Reason, After, Due];
+/// Those of a new definition.
+pub const REDEFINE: &[Word] = &[Rename, IfState, IfVersion, Id, By, Reason, After, Due];
+
+impl Word {
+    pub fn name(self) -> &'static str {
+        match self {
+            To => "TO",
+            State => "STATE",
+            Rename => "RENAME",
+            IfState => "IFSTATE",
+            IfVersion => "IFVERSION",
+            Id => "ID",
+            By => "BY",
+            Reason => "REASON",
+            After => "AFTER",
+            Due => "DUE",
+            At => "AT",
+        }
+    }
+}
+
+/// The options that were given.
+#[derive(Default)]
+pub struct Given<'a> {
+    /// What the core knows of.
+    pub options: Options<'a>,
+    /// Which target of an event.
+    pub to: Option<&'a [u8]>,
+    /// The state of a new machine.
+    pub state: Option<&'a [u8]>,
+    /// Old and new names of states.
+    pub renames: Vec<(&'a [u8], &'a [u8])>,
+    /// When and by whom the move was made, if it was made before.
+    pub moment: Option<Moment<'a>>,
+    seen: u32,
+}
+
+impl<'a> Given<'a> {
+    /// Reads the options up to the end, in any order, each once.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is unknown, repeated, without its value, or has a value that is not
+    /// allowed.
+    #[inline]
+    pub fn read(
+        context: Context<'_>,
+        arguments: &mut Arguments<'a>,
+        allowed: &'static [Word],
+    ) -> Result<Self, CommandError> {
+        let mut given = Self::default();
+        while let Some(found) = arguments.optional() {
+            given.read_one(context, arguments, allowed, found)?;
+        }
+        Ok(given)
+    }
+
+    fn read_one(
+        &mut self,
+        context: Context<'_>,
+        arguments: &mut Arguments<'a>,
+        allowed: &'static [Word],
+        found: Str<'a>,
+    ) -> Result<(), CommandError> {
+        let is = |word: &Word| arguments.is_word(found, word.name());
+        let word = allowed.iter().copied().find(|word| is(word));
+        let word = word.or_else(|| (is(&At) && context.is_replicated_or_replayed()).then_some(At));
+        let Some(word) = word else {
+            return Err(arguments.unknown(found, &expected(allowed)));
+        };
+        self.note(word)?;
+        let value = value(arguments, word)?;
+        match word {
+            To => self.to = Some(value.bytes()),
+            State => self.state = Some(value.bytes()).filter(|state| !state.is_empty()),
+            Rename => {
+                let new = self::value(arguments, word)?;
+                self.renames.push((value.bytes(), new.bytes()));
+            }
+            IfState => self.options.if_state = Some(value.bytes()),
+            IfVersion => self.options.if_version = Some(version(value)?),
+            Id => self.options.id = Some(text(Id, value, 1, MAX_ID_BYTES)?),
+            By => self.options.by = text(By, value, 0, MAX_USER_BYTES)?,
+            Reason => self.options.reason = Some(reason(context, value)?),
+            After => self.options.timer = Some(GivenTimer::After(number(After, value, 1)?)),
+            Due => self.options.timer = Some(GivenTimer::Due(number(Due, value, 0)?)),
+            At => self.moment = Some(moment(arguments, value)?),
+        }
+        Ok(())
+    }
+
+    /// Notes that an option is there.
+    fn note(&mut self, word: Word) -> Result<(), CommandError> {
+        let bit = |word: Word| 1_u32 << word as u32;
+        if self.seen & bit(word) != 0 && word != Rename {
+            return Err(problem(word, OptionProblem::Repeated));
+        }
+        self.seen |= bit(word);
+        let both = bit(After) | bit(Due);
+        if self.seen & both == both {
+            return Err(problem(word, OptionProblem::AfterAndDue));
+        }
+        Ok(())
+    }
+}
+
+/// Reads the moment that replication added, at the end of a command that has no other options.
+///
+/// # Errors
+///
+/// If something else is there.
+pub fn trailing_moment<'a>(
+    context: Context<'_>,
+    arguments: &mut Arguments<'a>,
+) -> Result<Option<Moment<'a>>, CommandError> {
+    Ok(Given::read(context, arguments, &[])?.moment)
+}
+
+fn moment<'a>(arguments: &mut Arguments<'a>, at: Str<'a>) -> Result<Moment<'a>, CommandError> {
+    Ok(Moment {
+        at: number(At, at, 0)?,
+        user: Cow::Borrowed(value(arguments, At)?.bytes()),
+    })
+}
+
+fn value<'a>(arguments: &mut Arguments<'a>, word: Word) -> Result<Str<'a>, CommandError> {
+    let value = arguments.optional();
+    value.ok_or_else(|| problem(word, OptionProblem::NoValue))
+}
+
+fn problem(word: Word, problem: OptionProblem) -> CommandError {
+    problem_of(word.name(), problem)
+}
+
+fn problem_of(option: &'static str, problem: OptionProblem) -> CommandError {
+    CommandError::Option(Box::new((option, problem)))
+}
+
+/// Lists options for people.
+fn expected(allowed: &[Word]) -> String {
+    let names: Vec<_> = allowed.iter().map(|word| word.name()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, _)) => (*last).to_owned(),
+        None => "none".to_owned(),
+    }
+}
+
+fn version(value: Str<'_>) -> Result<u32, CommandError> {
+    let parsed = parse(value).and_then(|number| u32::try_from(number).ok());
+    parsed
+        .filter(|&version| version > 0)
+        .ok_or_else(|| out_of_range(IfVersion, value, 1, u32::MAX.into()))
+}
+
+fn number(word: Word, value: Str<'_>, min: u64) -> Result<u64, CommandError> {
+    parse(value)
+        .filter(|number| (min..=MAX_TIME).contains(number))
+        .ok_or_else(|| out_of_range(word, value, min, MAX_TIME))
+}
+
+fn out_of_range(word: Word, value: Str<'_>, min: u64, max: u64) -> CommandError {
+    let found = crate::text::quoted(value.bytes());
+    problem(word, OptionProblem::Number { found, min, max })
+}
+
+/// Parses digits, and nothing but digits.
+fn parse(value: Str<'_>) -> Option<u64> {
+    let text = std::str::from_utf8(value.bytes()).ok()?;
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_digits)
+}
+
+fn text<'a>(word: Word, value: Str<'a>, min: usize, max: usize) -> Result<&'a str, CommandError> {
+    let bytes = value.bytes();
+    if !(min..=max).contains(&bytes.len()) {
+        let found = bytes.len();
+        return Err(problem(word, OptionProblem::Length { found, min, max }));
+    }
+    std::str::from_utf8(bytes)
+        .map_err(|error| problem(word, OptionProblem::NotText(error.valid_up_to())))
+}
+
+/// Returns a reason as text. It has to be text because SM.GET writes it into a document.
+///
+/// # Errors
+///
+/// If it is not UTF-8 or too long.
+pub fn reason<'a>(context: Context<'_>, reason: Str<'a>) -> Result<&'a str, CommandError> {
+    let bytes = reason.bytes();
+    let text = std::str::from_utf8(bytes);
+    let text = text.map_err(|error| CommandError::ReasonNotText(error.valid_up_to()))?;
+    if let Err(limit) = config::limits().allow_reason(bytes.len())
+        && !context.is_exempt_from_limits()
+    {
+        return Err(limit.into());
+    }
+    // What can't be stored is refused whoever sends it.
+    Limits::NONE.allow_reason(bytes.len())?;
+    Ok(text)
+}
+
+/// Reads how many entries are wanted, behind `COUNT`.
+///
+/// # Errors
+///
+/// If no number of at least 1 is there.
+pub fn count(arguments: &mut Arguments<'_>) -> Result<usize, CommandError> {
+    let value = arguments.optional();
+    let value = value.ok_or_else(|| problem_of("COUNT", OptionProblem::NoValue))?;
+    let count = parse(value).filter(|count| (1..=u64::from(u32::MAX)).contains(count));
+    let count = count.and_then(|count| usize::try_from(count).ok());
+    count.ok_or_else(|| {
+        let found = crate::text::quoted(value.bytes());
+        let (min, max) = (1, u32::MAX.into());
+        problem_of("COUNT", OptionProblem::Number { found, min, max })
+    })
+}

@@ -1,0 +1,38 @@
+//! `SM.FIRE key event [TO state] [options]`
+
+use redis_state_core::Request;
+
+use crate::commands::Command;
+use crate::commands::arguments::Arguments;
+use crate::commands::options::{self, Given};
+use crate::commands::write::moves::{self, Asked, Reply};
+use crate::errors::CommandError;
+use crate::server::context::Context;
+use crate::server::key::Keys;
+
+/// Moves a machine by an event.
+pub struct Fire;
+
+impl Command for Fire {
+    #[inline]
+    fn run<'a>(
+        context: Context<'a>,
+        keys: Keys<'a>,
+        mut arguments: Arguments<'a>,
+    ) -> Result<(), CommandError> {
+        let (key, event) = (arguments.required()?, arguments.required()?);
+        let given = Given::read(context, &mut arguments, options::FIRE)?;
+        let asked = Asked {
+            key,
+            request: Request::Fire {
+                event: event.bytes(),
+                to: given.to,
+            },
+            options: given.options,
+            moment: given.moment,
+            reply: Reply::Verdict,
+            event: c"sm.fire",
+        };
+        moves::make::<Self>(context, keys, arguments.all(), asked)
+    }
+}

@@ -1,0 +1,35 @@
+//! `SM.MOVE key state [options]`
+
+use redis_state_core::Request;
+
+use crate::commands::Command;
+use crate::commands::arguments::Arguments;
+use crate::commands::options::{self, Given};
+use crate::commands::write::moves::{self, Asked, Reply};
+use crate::errors::CommandError;
+use crate::server::context::Context;
+use crate::server::key::Keys;
+
+/// Moves a machine to a state by any transition that leads there.
+pub struct Move;
+
+impl Command for Move {
+    #[inline]
+    fn run<'a>(
+        context: Context<'a>,
+        keys: Keys<'a>,
+        mut arguments: Arguments<'a>,
+    ) -> Result<(), CommandError> {
+        let (key, state) = (arguments.required()?, arguments.required()?);
+        let given = Given::read(context, &mut arguments, options::MOVE)?;
+        let asked = Asked {
+            key,
+            request: Request::Move(state.bytes()),
+            options: given.options,
+            moment: given.moment,
+            reply: Reply::Verdict,
+            event: c"sm.move",
+        };
+        moves::make::<Self>(context, keys, arguments.all(), asked)
+    }
+}
