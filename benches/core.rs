@@ -211,7 +211,7 @@ fn events(c: &mut Criterion) {
             b.iter(|| {
                 let interner = Interner::new();
                 RecordReader::new()
-                    .decode(black_box(&record), &interner)
+                    .decode(RECORD_VERSION, black_box(&record), &interner)
                     .unwrap()
             });
         });

@@ -10,9 +10,8 @@ use std::collections::BTreeSet;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use redis_state_core::{
-    Definition, Diagram, Interner, InternerStats, Limits, Machine, RECORD_VERSION, RecordReader, Rules,
-    StateId,
-    parse_legacy, parse_machine,
+    Definition, Diagram, Interner, InternerStats, Limits, Machine, RECORD_VERSION, RecordReader,
+    Rules, StateId, parse_legacy, parse_machine,
 };
 use redis_state_fuzz::documents::record;
 use redis_state_fuzz::forge::{Damage, Parts, model, repair_length};

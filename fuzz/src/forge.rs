@@ -80,7 +80,8 @@ impl Parts {
                 .map(|(_, targets)| targets.len())
         });
         let overridden: usize = inherited.sum();
-        let is_large = 8 * words * movers.len() > others || overridden > others.max(states * movers.len());
+        let is_large =
+            8 * words * movers.len() > others || overridden > others.max(states * movers.len());
         if states > 64 && is_large {
             return Vec::new();
         }

@@ -200,7 +200,15 @@ class Traffic:
 
     def operation(self):
         kinds = {self.fire: 14, self.move: 7, self.force: 3, self.new: 4, self.redefine: 4, self.set: 3, self.create: 1}
-        kinds |= {self.again: 3, self.mutate: 5, self.reset: 2, self.delete: 2, self.copy: 1, self.rename: 1, self.expire: 1}
+        kinds |= {
+            self.again: 3,
+            self.mutate: 5,
+            self.reset: 2,
+            self.delete: 2,
+            self.copy: 1,
+            self.rename: 1,
+            self.expire: 1,
+        }
         return self.rng.choices(list(kinds), list(kinds.values()))[0]()
 
     def key(self):

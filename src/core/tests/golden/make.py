@@ -299,7 +299,9 @@ def adjacency(machine, other_bytes):
     movers = names if machine["any"] else [key for key, _ in machine["rows"]]
     words = -(-len(names) // 64)
     overridden = sum(len(machine["any"].get(event, [])) for events in own.values() for event in events)
-    if len(names) > 64 and (8 * words * len(movers) > other_bytes or overridden > max(other_bytes, len(names) * len(movers))):
+    if len(names) > 64 and (
+        8 * words * len(movers) > other_bytes or overridden > max(other_bytes, len(names) * len(movers))
+    ):
         return []
     out = []
     for mover in movers:

@@ -139,7 +139,8 @@ fn no_truncation_and_no_flipped_bit_of_an_archive_passes() {
         let machine = machine(&Interner::new(), name);
         let good = alone(&machine);
         let start = good.len() - machine.definition().archive().len();
-        let decode = |record: &[u8]| RecordReader::new().decode(RECORD_VERSION, record, &Interner::new());
+        let decode =
+            |record: &[u8]| RecordReader::new().decode(RECORD_VERSION, record, &Interner::new());
         for end in start..good.len() {
             assert!(decode(&good[..end]).is_err());
         }
