@@ -7,8 +7,19 @@ import shutil
 import pytest
 
 from documents import document
-from harness import ROOT, as_edge, digest, follow, rewrite_aof, value_digests, wait_for_rewrite
+from harness import (
+    ROOT,
+    as_edge,
+    digest,
+    follow,
+    rewrite_aof,
+    value_digests,
+    wait_for_rewrite,
+    wait_in_sync,
+    wait_until,
+)
 from model import Machine
+from stand_in import Primary
 from versioned import facts
 
 DATA = ROOT / "tests/data/v1.0"
@@ -234,3 +245,74 @@ def test_the_new_form_and_the_digest(servers):
     server.run("SAVE")
     saved = (server.folder / "dump.rdb").read_bytes()
     assert NEW_ARCHIVE in saved and OLD_ARCHIVE not in saved
+
+
+# ---- a primary of version 1.0 -----------------------------------------------------------------------
+
+REPLICATION = "1" * 40
+AOF = ["appendonly yes", "appendfsync always"]
+
+
+def replica_of_1_0(servers, rdb, stream=b"", offset=0):
+    """Starts a replica of a primary of version 1.0, which then goes away."""
+    replica = servers.start(AOF)
+    with Primary(REPLICATION, rdb, stream, offset) as primary:
+        replica.run("REPLICAOF", "127.0.0.1", primary.port)
+        wait_until(lambda: primary.has_fed(replica), "the replica to have it all")
+    return replica
+
+
+def test_a_replica_of_1_0_becomes_primary(servers):
+    """Version 1.0 counts no versions and sends none. A replica that followed it counts from its full
+    sync on, so two replicas may have the same machines at different versions, as long as they synchronise
+    in part. The conditions of the new primary were met there, and stop nothing here."""
+    stream = (DATA / "aof/appendonly.aof.2.incr.aof").read_bytes()
+    early = replica_of_1_0(servers, (DATA / "aof/appendonly.aof.2.base.rdb").read_bytes(), stream)
+    late = replica_of_1_0(servers, (DATA / "dump.rdb").read_bytes(), offset=len(stream))
+    on_early, on_late = Stored("aof"), Stored("rdb")
+    on_early.check(early)
+    on_late.check(late)
+    early.run("REPLICAOF", "NO", "ONE")
+    follow(late, early)
+    assert early.info("stats")["sync_full"] == 0 and early.info("stats")["sync_partial_ok"] == 1
+    assert digest(late) != digest(early)
+
+    moved = move_under_conditions(early, on_early)
+    for at, count in moved.items():
+        on_late.models[at] = on_early.models[at]
+        on_late.versions[at] += count
+    wait_in_sync(early, late)
+    on_early.check(early)
+    on_late.check(late)
+    differing = [at for at in moved if on_early.versions[at] != on_late.versions[at]]
+    assert len(differing) >= 5, "moves whose condition is wrong on the replica"
+
+    for server in (early, late):
+        before = digest(server)
+        server.kill()
+        server.start()
+        assert digest(server) == before, "a replay of conditions"
+        assert b" fails " not in server.log()
+    for words in (("NO", "ONE"), ("127.0.0.1", early.port)):
+        late.run("REPLICAOF", *words)
+    wait_in_sync(early, late)
+    assert early.info("stats")["sync_full"] == 1
+    assert digest(late) == digest(early)
+    on_early.check(late)
+
+
+def move_under_conditions(server, stored):
+    """Moves machines away and back, each time by what they are now. Returns how many moves each made."""
+    moved = {}
+    for at in stored.all:
+        key, model = at[1], stored.models[at]
+        away = [("SM.FIRE", key, "", "TO", target) for target in model.map.get(model.current, [])[-1:]]
+        steps = [*away, ("SM.FORCE", key, model.current)]
+        for words in steps:
+            conditions = ("IFVERSION", stored.versions[at], "IFSTATE", model.current, "ID", f"request of {words}")
+            assert stored.happened(at, model.mutate(words[-1], "why", force=True))
+            with server.client(db=at[0]) as client:
+                reply = client.execute_command(*words, *conditions, "REASON", "why")
+            assert reply == stored.verdict("moved", at), words
+        moved[at] = len(steps)
+    return moved
