@@ -259,6 +259,8 @@ def replica_of_1_0(servers, rdb, stream=b"", offset=0):
     with Primary(REPLICATION, rdb, stream, offset) as primary:
         replica.run("REPLICAOF", "127.0.0.1", primary.port)
         wait_until(lambda: primary.has_fed(replica), "the replica to have it all")
+    # The full synchronisation makes a new append-only file.
+    wait_for_rewrite(replica)
     return replica
 
 
