@@ -123,7 +123,7 @@ impl<'a> Context<'a> {
 
     /// Sends another command to the replicas and the AOF in place of this one.
     pub fn replicate(self, command: &CStr, key: Str<'_>, rest: &[&[u8]]) {
-        let args: Vec<Owned> = rest.iter().map(|arg| Owned::new(self, arg)).collect();
+        let args: Vec<_> = rest.iter().map(|arg| OwnedStr::new(self, arg)).collect();
         let raw: Vec<_> = args.iter().map(|arg| arg.raw).collect();
         // SAFETY: by invariant 1; `s` is one string, `v` a vector and its length; the server takes
         // references of its own.
@@ -139,20 +139,27 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// Sends the command with more arguments behind its own to replicas and AOF.
-    pub fn replicate_with(self, command: &CStr, args: Args<'_>, more: &[&[u8]]) {
-        let more: Vec<Owned> = more.iter().map(|arg| Owned::new(self, arg)).collect();
-        let own = args.0.iter().skip(1).map(|arg| arg.raw);
-        let all: Vec<_> = own.chain(more.iter().map(|arg| arg.raw)).collect();
-        // SAFETY: by invariant 1; `v` is a vector and its length; the server takes references of
-        // its own.
+    /// Sends the command to the replicas and the AOF with a word, a number and a string behind its
+    /// own arguments.
+    pub fn replicate_with(
+        self,
+        command: &CStr,
+        args: Args<'_>,
+        (word, number, text): (&CStr, i64, &OwnedStr<'_>),
+    ) {
+        let own = args.0.get(1..).unwrap_or_default();
+        // SAFETY: by invariant 1; `v` is a vector and its length, `c` ends in NUL, `l` is a number,
+        // `s` is one string; the server takes references of its own.
         unsafe {
             api!(RedisModule_Replicate(
                 self.raw,
                 command.as_ptr(),
-                c"v".as_ptr(),
-                all.as_ptr(),
-                all.len(),
+                c"vcls".as_ptr(),
+                own.as_ptr(),
+                own.len(),
+                word.as_ptr(),
+                number,
+                text.raw,
             ))
         };
     }
@@ -169,32 +176,19 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns the name of the connection's ACL user. It is empty where the server doesn't say: in
+    /// Returns the name of the connection's ACL user. There is none where the server doesn't say: in
     /// calls of other modules, and in scripts on servers before Redis 8 and Valkey 8.1.
-    pub fn user(self) -> Vec<u8> {
-        // SAFETY: by invariant 1. The name belongs to this function, which frees it once.
-        unsafe {
-            let name = if names_current_user() {
+    pub fn user(self) -> Option<OwnedStr<'a>> {
+        // SAFETY: by invariant 1. The name belongs to the caller, who frees it once.
+        let raw = unsafe {
+            if names_current_user() {
                 api!(RedisModule_GetCurrentUserName(self.raw))
             } else {
                 let client = api!(RedisModule_GetClientId(self.raw));
                 api!(RedisModule_GetClientUserNameById(self.raw, client))
-            };
-            if name.is_null() {
-                return Vec::new();
             }
-            let owned = Owned {
-                context: self,
-                raw: name,
-            };
-            let shown = Str {
-                raw: name,
-                call: PhantomData,
-            };
-            let bytes = shown.bytes().to_vec();
-            drop(owned);
-            bytes
-        }
+        };
+        (!raw.is_null()).then_some(OwnedStr { context: self, raw })
     }
 
     /// Tells WATCH and client-side caching that a key has changed.
@@ -339,14 +333,18 @@ impl<'a> Str<'a> {
     }
 }
 
-/// A string made for the server, freed with this value.
-struct Owned<'a> {
+/// A string of the server that belongs to this value and is freed with it.
+///
+/// # Invariants
+///
+/// 1. The pointer is a string, alive, of which this value has one reference.
+pub struct OwnedStr<'a> {
     context: Context<'a>,
     raw: *mut raw::RedisModuleString,
 }
 
-impl<'a> Owned<'a> {
-    fn new(context: Context<'a>, bytes: &[u8]) -> Self {
+impl<'a> OwnedStr<'a> {
+    pub fn new(context: Context<'a>, bytes: &[u8]) -> Self {
         // SAFETY: by the context's invariant 1; the bytes are copied.
         let raw = unsafe {
             api!(RedisModule_CreateString(
@@ -357,11 +355,20 @@ impl<'a> Owned<'a> {
         };
         Self { context, raw }
     }
+
+    /// Returns the bytes of the string.
+    pub fn bytes(&self) -> &[u8] {
+        let string = Str {
+            raw: self.raw,
+            call: PhantomData,
+        };
+        string.bytes()
+    }
 }
 
-impl Drop for Owned<'_> {
+impl Drop for OwnedStr<'_> {
     fn drop(&mut self) {
-        // SAFETY: made in `new` and owned by this value alone.
+        // SAFETY: by invariant 1.
         unsafe { api!(RedisModule_FreeString(self.context.raw, self.raw)) };
     }
 }

@@ -36,15 +36,18 @@ impl Command for Mutate {
                 force,
                 rules: rules_for(context),
             },
-            options: Options {
-                reason,
-                ..Options::default()
-            },
-            moment,
             reply: Reply::Status,
             event: c"sm.mutate",
         };
-        moves::make::<Self>(context, keys, arguments.all(), asked)
+        let args = arguments.all();
+        if moment.is_none() {
+            return moves::make_plain::<Self>(context, keys, args, asked, reason);
+        }
+        let options = Options {
+            reason,
+            ..Options::default()
+        };
+        moves::make::<Self>(context, keys, args, asked, options, moment)
     }
 }
 

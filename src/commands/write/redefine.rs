@@ -29,11 +29,10 @@ impl Command for Redefine {
                 to: &parsed.machine,
                 renames: &given.renames,
             },
-            options: given.options,
-            moment: given.moment,
             reply: Reply::Verdict,
             event: c"sm.redefine",
         };
-        moves::make::<Self>(context, keys, arguments.all(), asked)
+        let args = arguments.all();
+        moves::make::<Self>(context, keys, args, asked, given.options, given.moment)
     }
 }

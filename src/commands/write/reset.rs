@@ -25,11 +25,9 @@ impl Command for Reset {
         let asked = Asked {
             key,
             request: Request::Reset(rules_for(context)),
-            options: Options::default(),
-            moment,
             reply: Reply::Status,
             event: c"sm.reset",
         };
-        moves::make::<Self>(context, keys, arguments.all(), asked)
+        moves::make::<Self>(context, keys, arguments.all(), asked, Options::default(), moment)
     }
 }

@@ -59,6 +59,7 @@ pub struct Definition {
     /// Finds targets in rows, where the archive has no adjacency.
     rows: Places,
     needs_escapes: bool,
+    is_timed: bool,
     /// Where there are events or timers.
     events: Option<Box<EventTables>>,
 }
@@ -96,11 +97,13 @@ impl Definition {
             false => Places::none(),
         };
         let events = parts.rare.iter().map(|rare| &rare.event_names);
+        let is_timed = |rare: &RareParts| rare.history > 0 || !rare.after_states.is_empty();
         let mut texts = std::iter::once(&parts.names).chain(events);
         Self {
             names: names.states,
             rows,
             needs_escapes: texts.any(|names| escape::need_escapes(names)),
+            is_timed: parts.rare.iter().any(is_timed),
             events: EventTables::of(parts, names.events),
             archive,
         }
@@ -374,9 +377,9 @@ impl Definition {
 
     /// Returns whether the machines of this definition know times: whether it has timers or a
     /// history.
+    #[inline]
     pub fn is_timed(&self) -> bool {
-        let rare = self.view().rare();
-        rare.is_some_and(|rare| rare.history() > 0 || !rare.timer_states().is_empty())
+        self.is_timed
     }
 
     /// Returns how many moves a machine remembers; 0 for none.

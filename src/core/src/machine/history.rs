@@ -131,15 +131,6 @@ pub(super) struct Event<'a> {
     pub(super) id: &'a str,
 }
 
-impl Event<'_> {
-    /// Returns how many bytes an entry may take that has no name as text: an estimate, to allocate
-    /// once.
-    pub(super) fn room(&self) -> usize {
-        const NUMBERS: usize = 24;
-        self.user.len() + self.by.len() + self.reason.len() + self.id.len() + NUMBERS
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Header<'a> {
     count: u8,
