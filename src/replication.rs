@@ -8,7 +8,7 @@ use redis_state_core::{Force, Machine, RecordWriter, Request, Rules};
 
 use crate::config;
 use crate::errors::CommandError;
-use crate::server::context::{Args, Context, OwnedStr, Str};
+use crate::server::context::{Args, Context, OwnedStr, Str, Word};
 
 /// When a change was made, and by whom.
 pub struct Moment<'a> {
@@ -66,7 +66,7 @@ pub fn rules_for(context: Context<'_>) -> Rules {
 }
 
 /// The word that introduces a moment.
-const AT: &std::ffi::CStr = c"AT";
+static AT: Word = Word::new(b"AT");
 
 /// Replicates a command as it came, with its moment.
 pub fn replicate_with_moment(
@@ -83,7 +83,7 @@ pub fn replicate_with_moment(
             &made
         }
     };
-    context.replicate_with(command, args, (AT, moment.at.cast_signed(), user));
+    context.replicate_with(command, args, (&AT, moment.at, user));
 }
 
 /// Replicates a command of version 1.0, whose arguments are told by their position, with all of
@@ -96,7 +96,7 @@ pub fn replicate_positional(
     moment: &Moment<'_>,
 ) {
     let at = moment.at.to_string();
-    let moment = [AT.to_bytes(), at.as_bytes(), moment.user.name()];
+    let moment = [AT.bytes(), at.as_bytes(), moment.user.name()];
     context.replicate(command, key, &[rest, &moment].concat());
 }
 

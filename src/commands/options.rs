@@ -97,7 +97,8 @@ impl<'a> Given<'a> {
         allowed: &'static [Word],
         found: Str<'a>,
     ) -> Result<(), CommandError> {
-        let is = |word: &Word| arguments.is_word(found, word.name());
+        let typed = found.bytes();
+        let is = |word: &Word| typed.eq_ignore_ascii_case(word.name().as_bytes());
         let word = allowed.iter().copied().find(|word| is(word));
         let word = word.or_else(|| (is(&At) && context.is_replicated_or_replayed()).then_some(At));
         let Some(word) = word else {

@@ -2,10 +2,12 @@
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
+use std::ptr;
+use std::sync::OnceLock;
 
 use redis_module::raw;
 
-use crate::server::api::{api, is_valkey, names_current_user};
+use crate::server::api::{OK, api, is_valkey, names_current_user};
 
 /// The context of a running command.
 ///
@@ -145,23 +147,44 @@ impl<'a> Context<'a> {
         self,
         command: &CStr,
         args: Args<'_>,
-        (word, number, text): (&CStr, i64, &OwnedStr<'_>),
+        (word, number, text): (&Word, u64, &OwnedStr<'_>),
     ) {
+        let command = command.as_ptr();
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number);
         let own = args.0.get(1..).unwrap_or_default();
-        // SAFETY: by invariant 1; `v` is a vector and its length, `c` ends in NUL, `l` is a number,
-        // `s` is one string; the server takes references of its own.
+        // SAFETY: by invariant 1; each `s` is one string, `v` is a vector and its length, `b` bytes
+        // and their length; the server copies the bytes and takes references of its own.
         unsafe {
-            api!(RedisModule_Replicate(
-                self.raw,
-                command.as_ptr(),
-                c"vcls".as_ptr(),
-                own.as_ptr(),
-                own.len(),
-                word.as_ptr(),
-                number,
-                text.raw,
-            ))
-        };
+            let replicate = api!(RedisModule_Replicate);
+            let (word, text) = (word.raw(), text.raw);
+            let (start, length) = (digits.as_ptr(), digits.len());
+            match own {
+                // The usual number of arguments, for which the server allocates once.
+                [one, two] => replicate(
+                    self.raw,
+                    command,
+                    c"sssbs".as_ptr(),
+                    one.raw,
+                    two.raw,
+                    word,
+                    start,
+                    length,
+                    text,
+                ),
+                _ => replicate(
+                    self.raw,
+                    command,
+                    c"vsbs".as_ptr(),
+                    own.as_ptr(),
+                    own.len(),
+                    word,
+                    start,
+                    length,
+                    text,
+                ),
+            };
+        }
     }
 
     /// Returns the server's clock, in ms since 1970. Within a script or a transaction it stands
@@ -179,16 +202,24 @@ impl<'a> Context<'a> {
     /// Returns the name of the connection's ACL user. There is none where the server doesn't say: in
     /// calls of other modules, and in scripts on servers before Redis 8 and Valkey 8.1.
     pub fn user(self) -> Option<OwnedStr<'a>> {
-        // SAFETY: by invariant 1. The name belongs to the caller, who frees it once.
-        let raw = unsafe {
-            if names_current_user() {
-                api!(RedisModule_GetCurrentUserName(self.raw))
-            } else {
-                let client = api!(RedisModule_GetClientId(self.raw));
-                api!(RedisModule_GetClientUserNameById(self.raw, client))
-            }
-        };
+        if !names_current_user() && !self.has_connection() {
+            return None;
+        }
+        // SAFETY: by invariant 1, and the client has a user where that matters. The name belongs to
+        // the caller, who frees it once.
+        let raw = unsafe { api!(RedisModule_GetCurrentUserName(self.raw)) };
         (!raw.is_null()).then_some(OwnedStr { context: self, raw })
+    }
+
+    /// Returns whether the command comes straight from a connection, or from a transaction of one,
+    /// and not from a script or a module.
+    fn has_connection(self) -> bool {
+        // SAFETY: by invariant 1; the server accepts null, and tells then only whether it knows a
+        // connection by that number.
+        unsafe {
+            let client = api!(RedisModule_GetClientId(self.raw));
+            api!(RedisModule_GetClientInfoById(ptr::null_mut(), client)) == OK
+        }
     }
 
     /// Tells WATCH and client-side caching that a key has changed.
@@ -370,5 +401,52 @@ impl Drop for OwnedStr<'_> {
     fn drop(&mut self) {
         // SAFETY: by invariant 1.
         unsafe { api!(RedisModule_FreeString(self.context.raw, self.raw)) };
+    }
+}
+
+/// A word that many commands send. The server's string for it is made once and kept.
+///
+/// # Invariants
+///
+/// 1. The string, once there is one, is never freed, and used only while the server runs one of our
+///    commands: its count of references is not atomic.
+pub struct Word {
+    text: &'static [u8],
+    made: OnceLock<SharedStr>,
+}
+
+struct SharedStr(*mut raw::RedisModuleString);
+
+// SAFETY: by the word's invariant 1, only one thread at a time uses the pointer.
+unsafe impl Send for SharedStr {}
+// SAFETY: as above.
+unsafe impl Sync for SharedStr {}
+
+impl Word {
+    pub const fn new(text: &'static [u8]) -> Self {
+        Self {
+            text,
+            made: OnceLock::new(),
+        }
+    }
+
+    /// Returns the text.
+    pub fn bytes(&self) -> &'static [u8] {
+        self.text
+    }
+
+    fn raw(&self) -> *mut raw::RedisModuleString {
+        let make = || {
+            let (start, length) = (self.text.as_ptr(), self.text.len());
+            // SAFETY: a string without a context is the caller's; the bytes are copied.
+            SharedStr(unsafe {
+                api!(RedisModule_CreateString(
+                    ptr::null_mut(),
+                    start.cast(),
+                    length
+                ))
+            })
+        };
+        self.made.get_or_init(make).0
     }
 }

@@ -28,6 +28,13 @@ impl Command for Reset {
             reply: Reply::Status,
             event: c"sm.reset",
         };
-        moves::make::<Self>(context, keys, arguments.all(), asked, Options::default(), moment)
+        moves::make::<Self>(
+            context,
+            keys,
+            arguments.all(),
+            asked,
+            Options::default(),
+            moment,
+        )
     }
 }

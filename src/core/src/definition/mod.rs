@@ -184,7 +184,7 @@ impl Definition {
 
     /// Returns the event of that name, in constant time. The empty name is that of the moves
     /// without one, in every definition.
-    #[inline]
+    #[inline(always)]
     pub fn find_event(&self, name: &[u8]) -> Option<EventId> {
         if name.is_empty() {
             return Some(UNNAMED);
@@ -195,7 +195,7 @@ impl Definition {
 
     /// Returns where an event leads from a state, in constant time: by the state's own entry for
     /// it, else by that of `any`.
-    #[inline]
+    #[inline(always)]
     pub fn fire(&self, from: StateId, event: EventId) -> Fire<'_> {
         if let Some(own) = self.own(from, event) {
             return own;
@@ -210,7 +210,7 @@ impl Definition {
 
     /// Returns where an event leads by the state's own entry for it, which may refuse it; `None` if
     /// there is no such entry.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn own(&self, from: StateId, event: EventId) -> Option<Fire<'_>> {
         let view = self.view();
         match (view.rare(), &self.events) {

@@ -100,7 +100,7 @@ impl Machine {
     /// # Errors
     ///
     /// If the request is wrong as such, see [`MoveError`].
-    #[inline]
+    #[inline(always)]
     pub fn check<'r>(
         &self,
         request: Request<'r>,
@@ -251,6 +251,7 @@ impl Machine {
     }
 
     /// Returns where a request leads; nowhere if it is refused.
+    #[inline(always)]
     fn find_step<'r>(
         &self,
         request: Request<'r>,
@@ -302,7 +303,7 @@ impl Machine {
         Ok(target.map(|target| (kind, UNNAMED, target)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_event(
         &self,
         event: &[u8],
@@ -375,7 +376,7 @@ impl Machine {
     /// # Errors
     ///
     /// If a timer is given for a state that has none.
-    #[inline]
+    #[inline(always)]
     fn times_after(
         &self,
         step: Step<'_>,
@@ -406,6 +407,7 @@ impl Machine {
     }
 
     /// Makes a change that touches more than state, version and reason.
+    #[inline]
     fn change(&mut self, planned: &Planned<'_>) {
         let version = next_version(self.version());
         let (kind, event, target, new) = match planned.step {
@@ -445,7 +447,7 @@ impl Machine {
         };
         let mut buffer = Buffer::take();
         let draft = buffer.write(
-            planned.reason.unwrap_or(self.reason()),
+            planned.reason.unwrap_or_else(|| self.reason()),
             |out| {
                 let old = translated_ids(self.body.ids(), names);
                 match known(planned, target, event, version) {

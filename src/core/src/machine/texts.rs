@@ -175,7 +175,10 @@ mod tests {
         for bytes in [29, 14, 20] {
             set(&mut texts, "why", &vec![8; bytes]);
             assert_eq!(texts.block().as_ptr(), block);
-            assert_eq!((texts.reason(), texts.history()), ("why", &vec![8; bytes][..]));
+            assert_eq!(
+                (texts.reason(), texts.history()),
+                ("why", &vec![8; bytes][..])
+            );
         }
         for bytes in [30, 13, 0] {
             set(&mut texts, "why", &vec![9; bytes]);

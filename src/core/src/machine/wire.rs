@@ -89,7 +89,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// Appends a varint.
-#[inline]
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
 pub(crate) fn put_varint(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
