@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use redis_module::raw;
 
-use crate::server::api::{OK, api, is_valkey, names_current_user};
+use crate::server::api::{api, is_valkey, names_current_user};
 
 /// The context of a running command.
 ///
@@ -202,24 +202,16 @@ impl<'a> Context<'a> {
     /// Returns the name of the connection's ACL user. There is none where the server doesn't say: in
     /// calls of other modules, and in scripts on servers before Redis 8 and Valkey 8.1.
     pub fn user(self) -> Option<OwnedStr<'a>> {
-        if !names_current_user() && !self.has_connection() {
-            return None;
-        }
-        // SAFETY: by invariant 1, and the client has a user where that matters. The name belongs to
-        // the caller, who frees it once.
-        let raw = unsafe { api!(RedisModule_GetCurrentUserName(self.raw)) };
-        (!raw.is_null()).then_some(OwnedStr { context: self, raw })
-    }
-
-    /// Returns whether the command comes straight from a connection, or from a transaction of one,
-    /// and not from a script or a module.
-    fn has_connection(self) -> bool {
-        // SAFETY: by invariant 1; the server accepts null, and tells then only whether it knows a
-        // connection by that number.
-        unsafe {
-            let client = api!(RedisModule_GetClientId(self.raw));
-            api!(RedisModule_GetClientInfoById(ptr::null_mut(), client)) == OK
-        }
+        // SAFETY: by invariant 1. The name belongs to the caller, who frees it once.
+        let raw = unsafe {
+            if names_current_user() {
+                api!(RedisModule_GetCurrentUserName(self.raw))
+            } else {
+                let client = api!(RedisModule_GetClientId(self.raw));
+                api!(RedisModule_GetClientUserNameById(self.raw, client))
+            }
+        };
+        (!raw.is_null()).then(|| OwnedStr { context: self, raw })
     }
 
     /// Tells WATCH and client-side caching that a key has changed.

@@ -14,6 +14,8 @@ use crate::server::key::Keys;
 pub struct Fire;
 
 impl Command for Fire {
+    const TAKES_MOMENT: bool = true;
+
     #[inline]
     fn run<'a>(
         context: Context<'a>,

@@ -14,6 +14,8 @@ use crate::server::key::Keys;
 pub struct Force;
 
 impl Command for Force {
+    const TAKES_MOMENT: bool = true;
+
     #[inline]
     fn run<'a>(
         context: Context<'a>,

@@ -15,6 +15,8 @@ use crate::server::key::Keys;
 pub struct Mutate;
 
 impl Command for Mutate {
+    const TAKES_MOMENT: bool = true;
+
     #[inline]
     fn run<'a>(
         context: Context<'a>,

@@ -16,6 +16,8 @@ use crate::server::key::{Keys, WriteKey};
 pub struct New;
 
 impl Command for New {
+    const TAKES_MOMENT: bool = true;
+
     fn run<'a>(
         context: Context<'a>,
         mut keys: Keys<'a>,

@@ -15,6 +15,8 @@ use crate::server::key::Keys;
 pub struct Redefine;
 
 impl Command for Redefine {
+    const TAKES_MOMENT: bool = true;
+
     fn run<'a>(
         context: Context<'a>,
         keys: Keys<'a>,

@@ -15,6 +15,8 @@ use crate::server::key::Keys;
 pub struct Reset;
 
 impl Command for Reset {
+    const TAKES_MOMENT: bool = true;
+
     fn run<'a>(
         context: Context<'a>,
         keys: Keys<'a>,

@@ -15,6 +15,8 @@ use crate::server::key::Keys;
 pub struct Set;
 
 impl Command for Set {
+    const TAKES_MOMENT: bool = true;
+
     fn run<'a>(
         context: Context<'a>,
         mut keys: Keys<'a>,
