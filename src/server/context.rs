@@ -152,37 +152,27 @@ impl<'a> Context<'a> {
         let command = command.as_ptr();
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(number);
-        let own = args.0.get(1..).unwrap_or_default();
         // SAFETY: by invariant 1; each `s` is one string, `v` is a vector and its length, `b` bytes
         // and their length; the server copies the bytes and takes references of its own.
         unsafe {
             let replicate = api!(RedisModule_Replicate);
-            let (word, text) = (word.raw(), text.raw);
-            let (start, length) = (digits.as_ptr(), digits.len());
-            match own {
-                // The usual number of arguments, for which the server allocates once.
-                [one, two] => replicate(
-                    self.raw,
-                    command,
-                    c"sssbs".as_ptr(),
-                    one.raw,
-                    two.raw,
-                    word,
-                    start,
-                    length,
-                    text,
-                ),
-                _ => replicate(
-                    self.raw,
-                    command,
-                    c"vsbs".as_ptr(),
-                    own.as_ptr(),
-                    own.len(),
-                    word,
-                    start,
-                    length,
-                    text,
-                ),
+            let (word, start, length) = (word.raw(), digits.as_ptr(), digits.len());
+            macro_rules! send {
+                ($format:literal, $($own:expr),*) => {
+                    replicate(
+                        self.raw, command, $format.as_ptr(), $($own,)* word, start, length, text.raw,
+                    )
+                };
+            }
+            // A vector makes the server allocate twice. Most commands have none, one or two options.
+            match args.0 {
+                [_, a, b] => send!(c"sssbs", a.raw, b.raw),
+                [_, a, b, c, d] => send!(c"sssssbs", a.raw, b.raw, c.raw, d.raw),
+                [_, a, b, c, d, e, f] => {
+                    send!(c"sssssssbs", a.raw, b.raw, c.raw, d.raw, e.raw, f.raw)
+                }
+                [_, all @ ..] => send!(c"vsbs", all.as_ptr(), all.len()),
+                [] => return,
             };
         }
     }
