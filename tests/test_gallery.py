@@ -105,11 +105,18 @@ def test_the_gallery_shows_it(path):
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_diagrams_are_what_the_server_draws(db, path):
-    """Before each diagram, the page names the machine's file or has its document."""
+    """Before each diagram, the page names the machine's file, perhaps with a state, or has its document."""
     text = path.read_text()
     drawn = re.findall(r"<!-- drawn from: (.+?) -->\n+```mermaid\n(.*?)```", text, re.S)
     assert len(drawn) == text.count(MACHINE)
     for source, diagram in drawn:
-        document = source if source.startswith("{") else (GALLERY / source).read_text()
-        db.execute_command("SM.SET", "m", document)
+        store(db, source)
         assert db.execute_command("SM.EXPORT", "m", "MERMAID").decode().rstrip("\n") == diagram.rstrip("\n")
+
+
+def store(db, source):
+    if source.startswith("{"):
+        db.execute_command("SM.SET", "m", source)
+    else:
+        file, _, state = source.partition(" in ")
+        db.execute_command("SM.SET", "m", (GALLERY / file).read_text(), state)
