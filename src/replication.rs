@@ -4,44 +4,54 @@
 //! change of a machine that knows times is replicated with its *moment*: three more arguments, `AT`,
 //! the time and the user. So replicas and replays store what the primary stored.
 
-use std::borrow::Cow;
-
 use redis_state_core::{Force, Machine, RecordWriter, Request, Rules};
 
 use crate::config;
 use crate::errors::CommandError;
-use crate::server::context::{Args, Context, Str};
+use crate::server::context::{Args, Context, OwnedStr, Str, Word};
 
 /// When a change was made, and by whom.
-#[derive(Clone)]
 pub struct Moment<'a> {
     /// The primary's clock, in ms since 1970.
     pub at: u64,
     /// The ACL user of the connection.
-    pub user: Cow<'a, [u8]>,
+    pub user: User<'a>,
+}
+
+/// Who made a change.
+pub enum User<'a> {
+    /// The user that replication names.
+    Replicated(&'a [u8]),
+    /// The user of the running command, if the server says.
+    Current(Option<OwnedStr<'a>>),
+}
+
+impl User<'_> {
+    /// Returns the name; empty if nobody is known.
+    pub fn name(&self) -> &[u8] {
+        match self {
+            Self::Replicated(name) => name,
+            Self::Current(name) => name.as_ref().map_or(b"", OwnedStr::bytes),
+        }
+    }
 }
 
 impl<'a> Moment<'a> {
-    /// Returns the moment that came with the command, or this one.
-    pub fn of(context: Context<'_>, given: Option<&Moment<'a>>) -> Self {
-        given.cloned().unwrap_or_else(|| Self {
+    /// Returns the moment of the running command.
+    pub fn now(context: Context<'a>) -> Self {
+        Self {
             at: context.now(),
-            user: Cow::Owned(context.user()),
-        })
+            user: User::Current(context.user()),
+        }
     }
 
     /// Returns the moment as the core takes it, for a change that was or wasn't made before.
     pub fn as_core(&self, replayed: bool) -> redis_state_core::Context<'_> {
         redis_state_core::Context {
             now: self.at,
-            user: &self.user,
+            user: self.user.name(),
             replayed,
         }
-    }
-
-    /// Returns the time as digits.
-    fn digits(&self) -> String {
-        self.at.to_string()
     }
 }
 
@@ -55,29 +65,25 @@ pub fn rules_for(context: Context<'_>) -> Rules {
     }
 }
 
-/// Replicates a command as it came, with the moment if there is one.
-#[inline]
-pub fn replicate(
-    context: Context<'_>,
-    command: &std::ffi::CStr,
-    args: Args<'_>,
-    moment: Option<&Moment<'_>>,
-) {
-    match moment {
-        None => context.replicate_verbatim(),
-        Some(moment) => replicate_with(context, command, args, moment),
-    }
-}
+/// The word that introduces a moment.
+static AT: Word = Word::new(b"AT");
 
-fn replicate_with(
+/// Replicates a command as it came, with its moment.
+pub fn replicate_with_moment(
     context: Context<'_>,
     command: &std::ffi::CStr,
     args: Args<'_>,
     moment: &Moment<'_>,
 ) {
-    let digits = moment.digits();
-    let more: &[&[u8]] = &[b"AT", digits.as_bytes(), &moment.user];
-    context.replicate_with(command, args, more);
+    let made;
+    let user = match &moment.user {
+        User::Current(Some(user)) => user,
+        nobody => {
+            made = OwnedStr::new(context, nobody.name());
+            &made
+        }
+    };
+    context.replicate_with(command, args, (&AT, moment.at, user));
 }
 
 /// Replicates a command of version 1.0, whose arguments are told by their position, with all of
@@ -89,8 +95,8 @@ pub fn replicate_positional(
     rest: &[&[u8]],
     moment: &Moment<'_>,
 ) {
-    let digits = moment.digits();
-    let moment: [&[u8]; 3] = [b"AT", digits.as_bytes(), &moment.user];
+    let at = moment.at.to_string();
+    let moment = [AT.bytes(), at.as_bytes(), moment.user.name()];
     context.replicate(command, key, &[rest, &moment].concat());
 }
 
@@ -104,9 +110,8 @@ pub fn replicate_legacy(
     key: Str<'_>,
     machine: &Machine,
     request: &Request<'_>,
-    is_timed: bool,
 ) {
-    if is_timed {
+    if machine.definition().is_timed() {
         return replicate_whole(context, key, machine);
     }
     let is_plain_move = matches!(

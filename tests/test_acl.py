@@ -4,6 +4,7 @@ Redis before 7.2 has no categories for the commands of modules. There the rules 
 """
 
 import json
+import re
 
 import pytest
 import redis
@@ -156,6 +157,29 @@ def test_the_rule_of_the_docs_that_denies_all_writes(user):
 @pytest.mark.parametrize("page", ["docs/operations.md", "SECURITY.md"])
 def test_the_docs_have_that_rule(page):
     assert ALL_BUT_WRITES in (ROOT / page).read_text()
+
+
+RULE = re.compile(r"^127.*> ACL SETUSER (\w+) on >secret (.*)$", re.M)
+MOVES = {"SM.FIRE", "SM.MOVE"}
+PLACES = {"SM.EVENTS", "SM.INFO"}
+MAY = {
+    "shop": {"SM.NEW", "SM.FIRE"} | PLACES,
+    "worker": MOVES | PLACES | {"SM.NEXT"},
+    "support": MOVES | PLACES | {"SM.NEXT", "SM.FORCE", "SM.HISTORY"},
+    "viewer": READS - {"SM.TEMPLATE"},
+    "auditor": READS,
+}
+
+
+def test_the_users_of_the_docs(user):
+    found = dict(RULE.findall((ROOT / "docs/operations.md").read_text()))
+    assert {name: user(rules).commands() for name, rules in found.items()} == MAY
+
+
+@own_category
+def test_the_short_form_of_the_docs(user):
+    (rules,) = re.findall(r"^    ACL SETUSER viewer on >secret (.*)$", (ROOT / "docs/operations.md").read_text(), re.M)
+    assert user(rules).commands() == READS
 
 
 @own_category

@@ -17,7 +17,8 @@ from test_corpus import FILES, load
 from test_lint import in_order
 from traffic import store
 
-GALLERY = sorted(ROOT.glob("docs/gallery/*.json"))
+GALLERY = {path: json.loads(path.read_text()) for path in sorted(ROOT.glob("docs/gallery/*.json"))}
+PLAIN = [path for path, fields in GALLERY.items() if not {"any", "after"} & {*fields}]
 # The drawing doesn't depend on the server that returns the text.
 once = pytest.mark.once
 graphviz = pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
@@ -95,9 +96,9 @@ def from_gallery(path):
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(text, model):
+def drawn(text):
     """Draws a text with Graphviz. Large machines get a faster layout, which reads the same language."""
-    quick = ["-Ktwopi"] if sum(map(len, model.map.values())) > 200 else []
+    quick = ["-Ktwopi"] if text.count("->") > 200 else []
     command = ["dot", *quick, "-Tsvg"]
     done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=120 * SLOWDOWN)
     assert done.returncode == 0 and not done.stderr, done.stderr.decode()
@@ -106,11 +107,15 @@ def drawn(text, model):
 
 def parts(svg, kind):
     """Returns {title: part} of every node or edge."""
-    return {g.find(f"{SVG}title").text: g for g in svg.iter(f"{SVG}g") if g.get("class") == kind}
+    return {g.find(f"{SVG}title").text: g for g in parts_listed(svg, kind)}
+
+
+def parts_listed(svg, kind):
+    return [g for g in svg.iter(f"{SVG}g") if g.get("class") == kind]
 
 
 def check_drawing(client, model):
-    svg = drawn(export(client, model, "DOT"), model)
+    svg = drawn(export(client, model, "DOT"))
     nodes, edges = parts(svg, "node"), parts(svg, "edge")
     labels = {f"s{at}": spaces_joined(shown(name)) for at, name in enumerate(states(model))}
     assert set(nodes) == {"start", *labels}
@@ -135,7 +140,7 @@ def fills(node):
 
 @once
 @graphviz
-@pytest.mark.parametrize(("path", "read"), machines(GALLERY, from_gallery) + machines(FILES, load))
+@pytest.mark.parametrize(("path", "read"), machines(PLAIN, from_gallery) + machines(FILES, load))
 def test_graphviz_draws_the_machine(db, path, read):
     check_drawing(db, read(path))
 
@@ -196,7 +201,7 @@ def check_labels(model, found):
 def test_mermaid_reads_every_machine(db, tmp_path):
     # Mermaid takes minutes for the largest ones.
     small = [path for path in FILES if path.stat().st_size < 20_000]
-    models = [load(path) for path in small] + [from_gallery(path) for path in GALLERY]
+    models = [load(path) for path in small] + [from_gallery(path) for path in PLAIN]
     models += [Machine(json.loads(ORDER)["map"], "bar", state) for state in ("boo", "blee", "elsewhere")]
     found = read_by_mermaid([export(db, model, "MERMAID") for model in models], tmp_path)
     for model, diagram in zip(models, found, strict=True):
@@ -209,7 +214,7 @@ def test_mermaid_shows_any_name_as_it_is(db, tmp_path):
     # notation for an entity, which it always replaces with the character, escaped or not.
     shows = [name for name in HOSTILE if name.strip() and not {*name} & {*"ﬂ¶"}]
     models = [ring(shows[at : at + 25]) for at in range(0, len(shows), 25)]
-    models += [from_gallery(path) for path in GALLERY]
+    models += [from_gallery(path) for path in PLAIN]
     found = read_by_mermaid([export(db, model, "MERMAID") for model in models], tmp_path, "render")
     for model, diagram in zip(models, found, strict=True):
         check_diagram(model, diagram)
@@ -221,6 +226,95 @@ def test_mermaid_takes_them_all_at_once(db, tmp_path):
     model = ring(HOSTILE)
     (found,) = read_by_mermaid([export(db, model, "MERMAID")], tmp_path)
     check_diagram(model, found)
+
+
+# ---- events and timers --------------------------------------------------------------------------
+
+
+class Drawing:
+    """What a document's diagram shows: names by ID, arrows as (from, to, text), and final states."""
+
+    def __init__(self, fields):
+        self.rows = {state: row if isinstance(row, dict) else {"": row} for state, row in fields["map"].items()}
+        self.any, self.timers = fields.get("any", {}), fields.get("after", {})
+        moves = [(state, event, to) for state, row in self.rows.items() for event, to in each_target(row)]
+        from_any = list(each_target(self.any))
+        ends = [timer["to"] for timer in self.timers.values() if timer["to"] is not None]
+        names = [*self.rows, *(to for _, _, to in moves), *(to for _, to in from_any), *ends, fields["initial"]]
+        ids = {name: f"s{at}" for at, name in enumerate(dict.fromkeys(names))}
+        self.names = {id: name for name, id in ids.items()}
+        self.initial = ids[fields["initial"]]
+        self.arrows = [(ids[state], ids[to], event) for state, event, to in moves]
+        self.arrows += [("any", ids[to], event) for event, to in from_any]
+        timers = self.timers.items()
+        self.arrows += [(ids[state], ids.get(timer["to"], "deleted"), duration(timer)) for state, timer in timers]
+        self.final = {id for id, name in self.names.items() if self.is_final(name)}
+
+    def is_final(self, state):
+        row = self.rows.get(state, {})
+        added = [to for event, to in each_target(self.any) if event not in row and to != state]
+        timer = self.timers.get(state, {"to": state})
+        return not added and not list(each_target(row)) and timer["to"] == state
+
+
+def each_target(row):
+    for event, targets in row.items():
+        yield from ((event, to) for to in ([targets] if isinstance(targets, str) else targets))
+
+
+def duration(timer):
+    for unit, ms in {"d": 86_400_000, "h": 3_600_000, "min": 60_000}.items():
+        if timer.get("ms", 1) % ms == 0:
+            return f"after {timer['ms'] // ms} {unit}"
+    return "timer"
+
+
+def with_events(names):
+    """Makes a document that has each name as an event, and as an event of `any`."""
+    rows = {"a": dict.fromkeys(names[::2], "b"), "b": dict.fromkeys(names[1::2], "a"), "c": {}}
+    return {"initial": "a", "map": rows, "any": dict.fromkeys(filter(None, names), "c")}
+
+
+def exported(client, fields, language):
+    client.execute_command("SM.SET", "m", json.dumps(fields))
+    return client.execute_command("SM.EXPORT", "m", language).decode()
+
+
+def event_shown(name):
+    return spaces_joined(shown(name)) if name else ""
+
+
+@once
+@graphviz
+@pytest.mark.parametrize(
+    "fields", [*GALLERY.values(), with_events(HOSTILE)], ids=[*(p.stem for p in GALLERY), "hostile"]
+)
+def test_graphviz_draws_events_and_timers(db, fields):
+    drawing = Drawing(fields)
+    svg = drawn(exported(db, fields, "DOT"))
+    nodes = parts(svg, "node")
+    assert {id: text_of(nodes[id]) for id in drawing.names} == drawing.names
+    assert {id for id in drawing.names if outlines(nodes[id]) == 2} == drawing.final
+    assert ("any" in nodes) == bool(drawing.any) and ("deleted" in nodes) == ("deleted" in str(drawing.arrows))
+    found = [(edge.find(f"{SVG}title").text, text_of(edge)) for edge in parts_listed(svg, "edge")]
+    arrows = [(f"{source}->{to}", event_shown(text)) for source, to, text in drawing.arrows]
+    assert sorted(found) == sorted([*arrows, (f"start->{drawing.initial}", "")])
+
+
+@once
+def test_mermaid_draws_events_and_timers(db, tmp_path):
+    # Without the two kinds of names above.
+    shows = [name for name in HOSTILE if name.strip() and not {*name} & {*"ﬂ¶"}]
+    documents = [*GALLERY.values(), with_events(shows)]
+    found = read_by_mermaid([exported(db, fields, "MERMAID") for fields in documents], tmp_path, "render")
+    for fields, diagram in zip(documents, found, strict=True):
+        assert "error" not in diagram, diagram["error"]
+        drawing = Drawing(fields)
+        ends = [(id, "root_end") for id in drawing.final]
+        expected = [(source, to.replace("deleted", "root_end")) for source, to, _ in drawing.arrows]
+        assert sorted(map(tuple, diagram["transitions"])) == sorted([("root_start", drawing.initial), *expected, *ends])
+        texts = [event_shown(text) for _, _, text in drawing.arrows if text]
+        assert sorted(map(spaces_joined, diagram["arrows"])) == sorted(texts)
 
 
 # ---- the text -----------------------------------------------------------------------------------

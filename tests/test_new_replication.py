@@ -13,6 +13,7 @@ from test_replication import AOF, TINY_LIMITS, replicated, same_everywhere
 from versioned import Traffic, facts, past
 
 TOGGLE = json.dumps({"map": {"a": {"go": "b"}, "b": {"go": "a"}}, "initial": "a"})
+FAR = 4_000_000_000_000
 REMEMBERED = json.dumps({"map": {"a": {"go": "b"}, "b": {"go": "a"}}, "history": 9, "initial": "a"})
 BOTH = pytest.mark.parametrize("document", [TOGGLE, REMEMBERED], ids=["untimed", "timed"])
 PLAIN_AOF = [*AOF, "aof-use-rdb-preamble no", "auto-aof-rewrite-percentage 0"]
@@ -106,6 +107,19 @@ def test_an_edge_primary(servers, replica_config):
     primary.kill()
     primary.start()
     assert digest(primary) == expected
+
+
+def test_a_move_on_an_edge_primary_keeps_the_expiry(servers):
+    primary, replica = servers.pair([*PLAIN_AOF, "redisstate.compat edge"])
+    primary.run("SM.NEW", "t", REMEMBERED)
+    primary.run("PEXPIREAT", "t", FAR)
+    for move in (["SM.MUTATE", "t", "b"], ["SM.RESET", "t"]):
+        assert primary.run(*move) == b"OK"
+        wait_in_sync(primary, replica)
+        assert [server.run("PEXPIRETIME", "t") for server in (primary, replica)] == [FAR, FAR]
+    primary.kill()
+    primary.start()
+    assert primary.run("PEXPIRETIME", "t") == FAR
 
 
 # ---- what is replicated -------------------------------------------------------------------------

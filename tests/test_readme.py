@@ -11,6 +11,7 @@ import ast
 import re
 import shutil
 import subprocess
+from itertools import groupby
 
 import pytest
 import redis
@@ -101,14 +102,12 @@ def session(port, commands):
 def test_transcripts(servers, path):
     port = servers.start().port
     for first_line, text in transcripts(path):
-        script = steps(text)
-        inside = [command for command, _ in script if not command.startswith("$ ")]
-        replies = iter(session(port, inside))
-        for command, expected in script:
-            if command == "$ redis-cli":
-                continue
-            printed = one_shot(port, command) if command.startswith("$ ") else next(replies)
-            assert printed == expected.rstrip("\n"), f"{path.name}:{first_line}: {command}"
+        for in_shell, script in groupby(steps(text), lambda step: step[0].startswith("$ ")):
+            script = [step for step in script if step[0] != "$ redis-cli"]
+            commands = [command for command, _ in script]
+            run = [one_shot(port, command) for command in commands] if in_shell else session(port, commands)
+            for (command, expected), printed in zip(script, run, strict=True):
+                assert printed == expected.rstrip("\n"), f"{path.name}:{first_line}: {command}"
 
 
 def one_shot(port, command):

@@ -19,6 +19,23 @@ redis.call('HSET', KEYS[1], 'state', ARGV[1], 'reason', ARGV[2] or '')
 return redis.status_reply('OK')
 """
 
+# The same with what a history of 16 remembers: who, when and why, as a list of JSON; and a version.
+# KEYS: the order, the map, the history. ARGV: the event, who, why.
+FIRE = """
+local order = redis.call('HMGET', KEYS[1], 'state', 'version')
+if not order[1] then return false end
+local to = redis.call('HGET', KEYS[2], order[1] .. '>' .. ARGV[1])
+if not to then return {'refused', order[1], order[2]} end
+local version = order[2] + 1
+local now = redis.call('TIME')
+redis.call('HSET', KEYS[1], 'state', to, 'version', version, 'reason', ARGV[3])
+redis.call('LPUSH', KEYS[3], cjson.encode({
+  version = version, at = now[1] * 1000 + math.floor(now[2] / 1000), from = order[1], event = ARGV[1],
+  to = to, by = ARGV[2], reason = ARGV[3]}))
+redis.call('LTRIM', KEYS[3], 0, 15)
+return {'moved', to, version}
+"""
+
 
 def hash_of(key, state):
     """Returns the command that stores an order as a hash."""

@@ -25,20 +25,23 @@ import definitions  # noqa: E402
 import figures  # noqa: E402
 import growth  # noqa: E402
 import keys  # noqa: E402
+import lives  # noqa: E402
+import moves  # noqa: E402
 import parsing  # noqa: E402
 import report  # noqa: E402
 import throughput  # noqa: E402
 
 SECTIONS = {
     "hot": callgrind_hot,
-    **{module.__name__: module for module in (parsing, throughput, keys, definitions, growth)},
+    **{module.__name__: module for module in (moves, parsing, throughput, keys, lives, definitions, growth)},
 }
+PROFILED = {name: module.plans for module in (callgrind_hot, moves) for name in module.plans()}
 
 
 def main():
     options = arguments()
     if options.profile:
-        return print(callgrind_hot.profile(options.profile))
+        return print(callgrind_hot.profile(options.profile, PROFILED[options.profile]))
     if options.redraw:
         return report.redraw()
     scale = figures.SMOKE if options.smoke else figures.FULL
@@ -59,7 +62,7 @@ def arguments():
     parser.add_argument("--smoke", action="store_true", help="small, and writes nothing")
     parser.add_argument("--only", choices=SECTIONS, help="one section, printed only")
     parser.add_argument("--redraw", action="store_true", help="docs anew, from the data file")
-    parser.add_argument("--profile", choices=callgrind_hot.plans(), metavar="NAME", help="the profile of a hot command")
+    parser.add_argument("--profile", choices=PROFILED, metavar="NAME", help="the profile of a hot command")
     return parser.parse_args()
 
 

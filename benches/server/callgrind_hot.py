@@ -20,32 +20,33 @@ def run(scale):
         return [Skip("instructions of the hot path", why)], []
     with tempfile.TemporaryDirectory(prefix="redisstate-") as folder:
         floor, no_floor = baselines.floor(folder)
-        plain = _medians(scale, scale.servers, floor)
-        logged = _medians(scale, max(1, scale.servers // 3), None, ["appendonly yes", "appendfsync no"])
+        plain = medians(plans, scale, scale.servers, floor)
+        logged = medians(plans, scale, max(1, scale.servers // 3), None, ["appendonly yes", "appendfsync no"])
     rows = _figures(plain, logged)
     for row in rows:
         if row.verdict == "missed":
-            row.profile = profile(next(name for name in row.peers if "SM." in name))
+            row.profile = profile(next(name for name in row.peers if "SM." in name), plans)
     if no_floor:
         rows.append(Skip("the floor of the module API", no_floor, optional=True))
     return rows, []
 
 
-def profile(name):
+def profile(name, make_plans):
     """Returns as text where the instructions of one of the commands go."""
     commands = 1000
     with instructions.Counter(modules=[harness.MODULE]) as server:
-        _one(server, commands, *plans(None, server)[name])
+        one(server, commands, *make_plans(None, server)[name])
         rows = profiles.functions(server.server.profile(server.dumps), commands)
     return profiles.show(f"{name}: instructions a command, by function", rows)
 
 
-def _medians(scale, servers, floor, config=()):
+def medians(plans, scale, servers, floor, config=()):
+    """Returns the instructions of each plan, the median over some servers."""
     runs = []
     for _ in range(servers):
         with instructions.Counter(config, [harness.MODULE, *([floor] if floor else [])]) as server:
             todo = plans(floor, server)
-            runs.append({name: _one(server, scale.commands, *plan) for name, plan in todo.items()})
+            runs.append({name: one(server, scale.commands, *plan) for name, plan in todo.items()})
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
@@ -53,18 +54,12 @@ def plans(floor=None, server=None):
     """Returns {name: (the commands that run first, the measured commands, their reply)}."""
     moves = ["on_hold", "confirmed"]
     stored = ("SM.SET", KEY, shapes.order(), "confirmed")
-    event = '"initial":"a","map":{"a":{"go":"a"}}'
-    fired = ("SM.SET", KEY, f"{{{event}}}")
-    timed = ("SM.NEW", KEY, f'{{{event},"history":16}}')
     plans = {
         "GET": ([("SET", KEY, "confirmed")], [("GET", KEY)], b"$9"),
         "SET": ([("SET", KEY, "confirmed")], [("SET", KEY, state) for state in moves], b"+OK"),
         "SM.STATE": ([stored], [("SM.STATE", KEY)], b"*1"),
         "SM.MUTATE": ([stored], [("SM.MUTATE", KEY, state) for state in moves], b"+OK"),
         "refused SM.MUTATE": ([stored], [("SM.MUTATE", KEY, "refunded")], b"$-1"),
-        "SM.FIRE": ([fired], [("SM.FIRE", KEY, "go")], b"*3"),
-        "refused SM.FIRE": ([fired], [("SM.FIRE", KEY, "stop")], b"*3"),
-        "SM.FIRE with a history": ([timed], [("SM.FIRE", KEY, "go")], b"*3"),
         "SM.MUTATE, 2 states": _round_trip(2),
         "SM.MUTATE, 5,000 states": _round_trip(5000),
     }
@@ -87,7 +82,8 @@ def _round_trip(states):
     return [("SM.SET", KEY, shapes.ring(states, width))], moves, b"+OK"
 
 
-def _one(server, commands, setup, turn, expect):
+def one(server, commands, setup, turn, expect):
+    """Returns the mean of the instructions of commands that take turns."""
     server("FLUSHALL")
     for command in setup:
         server(*command)

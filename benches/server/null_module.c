@@ -58,6 +58,41 @@ static int move(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     return RedisModule_ReplyWithSimpleString(ctx, "OK");
 }
 
+/* As a move that is told what came of it: waiters are told too, and the reply has three parts. */
+static int moved(RedisModuleCtx *ctx, RedisModuleString **argv, Word *word) {
+    RedisModule_SignalModifiedKey(ctx, argv[1]);
+    RedisModule_NotifyKeyspaceEvent(ctx, REDISMODULE_NOTIFY_MODULE, "floor.fire", argv[1]);
+    RedisModule_ReplyWithArray(ctx, 3);
+    RedisModule_ReplyWithStringBuffer(ctx, "moved", 5);
+    RedisModule_ReplyWithStringBuffer(ctx, word->bytes, word->length);
+    return RedisModule_ReplyWithLongLong(ctx, 1000);
+}
+
+static int fire(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 3) return RedisModule_WrongArity(ctx);
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, argv[1], REDISMODULE_READ | REDISMODULE_WRITE);
+    if (RedisModule_ModuleTypeGetType(key) != Type) return RedisModule_ReplyWithNull(ctx);
+    Word *word = RedisModule_ModuleTypeGetValue(key);
+    RedisModule_CloseKey(key);
+    RedisModule_ReplicateVerbatim(ctx);
+    return moved(ctx, argv, word);
+}
+
+/* The same, replicated with the time and the user. */
+static int timed(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 3) return RedisModule_WrongArity(ctx);
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, argv[1], REDISMODULE_READ | REDISMODULE_WRITE);
+    if (RedisModule_ModuleTypeGetType(key) != Type) return RedisModule_ReplyWithNull(ctx);
+    Word *word = RedisModule_ModuleTypeGetValue(key);
+    RedisModule_CloseKey(key);
+    RedisModuleString *user = RedisModule_GetClientUserNameById(ctx, RedisModule_GetClientId(ctx));
+    RedisModuleString *now = RedisModule_CreateStringFromLongLong(ctx, RedisModule_Milliseconds());
+    RedisModule_Replicate(ctx, "floor.timed", "vcss", argv + 1, (size_t)2, "AT", now, user);
+    RedisModule_FreeString(ctx, now);
+    RedisModule_FreeString(ctx, user);
+    return moved(ctx, argv, word);
+}
+
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     REDISMODULE_NOT_USED(argv);
     REDISMODULE_NOT_USED(argc);
@@ -67,7 +102,9 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     if (!Type) return REDISMODULE_ERR;
     if (RedisModule_CreateCommand(ctx, "floor.set", set, "write deny-oom", 1, 1, 1) != REDISMODULE_OK ||
         RedisModule_CreateCommand(ctx, "floor.get", get, "readonly fast", 1, 1, 1) != REDISMODULE_OK ||
-        RedisModule_CreateCommand(ctx, "floor.move", move, "write fast", 1, 1, 1) != REDISMODULE_OK)
+        RedisModule_CreateCommand(ctx, "floor.move", move, "write fast", 1, 1, 1) != REDISMODULE_OK ||
+        RedisModule_CreateCommand(ctx, "floor.fire", fire, "write fast", 1, 1, 1) != REDISMODULE_OK ||
+        RedisModule_CreateCommand(ctx, "floor.timed", timed, "write fast", 1, 1, 1) != REDISMODULE_OK)
         return REDISMODULE_ERR;
     return REDISMODULE_OK;
 }

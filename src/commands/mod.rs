@@ -36,6 +36,9 @@ trait Described {
 
 /// A command.
 trait Command: Described {
+    /// Whether replication may add a moment to the arguments, see [`crate::replication`].
+    const TAKES_MOMENT: bool = false;
+
     /// Runs the command. It replies once, at its end, so that an error or a panic before that can
     /// still be the reply.
     fn run<'a>(
@@ -103,12 +106,12 @@ fn run<'a, C: Command>(
     C::run(context, keys, Arguments::new(args, C::NAME))
 }
 
-/// Returns whether a command has one argument group more than it is documented with: the moment that
-/// replication adds, see [`crate::replication`].
+/// Returns whether a command has more arguments than it is documented with because of the moment
+/// that replication adds.
 #[cold]
 fn has_moment<C: Command>(context: Context<'_>, args: Args<'_>) -> bool {
     let is_in_bounds = args.len() <= C::MAX_ARGUMENTS.saturating_add(3);
-    C::WRITES && is_in_bounds && context.is_replicated_or_replayed()
+    C::TAKES_MOMENT && is_in_bounds && context.is_replicated_or_replayed()
 }
 
 /// Replies with an error. If the server may log it and its log must not show user data, the error is

@@ -1,13 +1,11 @@
 //! The options of the commands that change a machine: one parser for all of them.
 
-use std::borrow::Cow;
-
 use redis_state_core::{GivenTimer, Limits, MAX_ID_BYTES, MAX_TIME, MAX_USER_BYTES, Options};
 
 use crate::commands::arguments::Arguments;
 use crate::config;
 use crate::errors::{CommandError, OptionProblem};
-use crate::replication::Moment;
+use crate::replication::{Moment, User};
 use crate::server::context::{Context, Str};
 
 /// The word that introduces an option.
@@ -99,7 +97,8 @@ impl<'a> Given<'a> {
         allowed: &'static [Word],
         found: Str<'a>,
     ) -> Result<(), CommandError> {
-        let is = |word: &Word| arguments.is_word(found, word.name());
+        let typed = found.bytes();
+        let is = |word: &Word| typed.eq_ignore_ascii_case(word.name().as_bytes());
         let word = allowed.iter().copied().find(|word| is(word));
         let word = word.or_else(|| (is(&At) && context.is_replicated_or_replayed()).then_some(At));
         let Some(word) = word else {
@@ -156,7 +155,7 @@ pub fn trailing_moment<'a>(
 fn moment<'a>(arguments: &mut Arguments<'a>, at: Str<'a>) -> Result<Moment<'a>, CommandError> {
     Ok(Moment {
         at: number(At, at, 0)?,
-        user: Cow::Borrowed(value(arguments, At)?.bytes()),
+        user: User::Replicated(value(arguments, At)?.bytes()),
     })
 }
 

@@ -18,11 +18,14 @@ pub(super) const ERR: c_int = raw::REDISMODULE_ERR as c_int;
 /// supported server. If one is missing, the server is broken: the macro panics, and the guard turns
 /// the panic into an error.
 macro_rules! api {
-    ($function:ident($($argument:expr),* $(,)?)) => {
+    ($function:ident) => {
         match redis_module::raw::$function {
-            Some(function) => function($($argument),*),
+            Some(function) => function,
             None => panic!(concat!("the server lacks ", stringify!($function))),
         }
+    };
+    ($function:ident($($argument:expr),* $(,)?)) => {
+        api!($function)($($argument),*)
     };
 }
 pub(super) use api;

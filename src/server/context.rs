@@ -2,6 +2,8 @@
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
+use std::ptr;
+use std::sync::OnceLock;
 
 use redis_module::raw;
 
@@ -123,7 +125,7 @@ impl<'a> Context<'a> {
 
     /// Sends another command to the replicas and the AOF in place of this one.
     pub fn replicate(self, command: &CStr, key: Str<'_>, rest: &[&[u8]]) {
-        let args: Vec<Owned> = rest.iter().map(|arg| Owned::new(self, arg)).collect();
+        let args: Vec<_> = rest.iter().map(|arg| OwnedStr::new(self, arg)).collect();
         let raw: Vec<_> = args.iter().map(|arg| arg.raw).collect();
         // SAFETY: by invariant 1; `s` is one string, `v` a vector and its length; the server takes
         // references of its own.
@@ -139,22 +141,40 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// Sends the command with more arguments behind its own to replicas and AOF.
-    pub fn replicate_with(self, command: &CStr, args: Args<'_>, more: &[&[u8]]) {
-        let more: Vec<Owned> = more.iter().map(|arg| Owned::new(self, arg)).collect();
-        let own = args.0.iter().skip(1).map(|arg| arg.raw);
-        let all: Vec<_> = own.chain(more.iter().map(|arg| arg.raw)).collect();
-        // SAFETY: by invariant 1; `v` is a vector and its length; the server takes references of
-        // its own.
+    /// Sends the command to the replicas and the AOF with a word, a number and a string behind its
+    /// own arguments.
+    pub fn replicate_with(
+        self,
+        command: &CStr,
+        args: Args<'_>,
+        (word, number, text): (&Word, u64, &OwnedStr<'_>),
+    ) {
+        let command = command.as_ptr();
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number);
+        // SAFETY: by invariant 1; each `s` is one string, `v` is a vector and its length, `b` bytes
+        // and their length; the server copies the bytes and takes references of its own.
         unsafe {
-            api!(RedisModule_Replicate(
-                self.raw,
-                command.as_ptr(),
-                c"v".as_ptr(),
-                all.as_ptr(),
-                all.len(),
-            ))
-        };
+            let replicate = api!(RedisModule_Replicate);
+            let (word, start, length) = (word.raw(), digits.as_ptr(), digits.len());
+            macro_rules! send {
+                ($format:literal, $($own:expr),*) => {
+                    replicate(
+                        self.raw, command, $format.as_ptr(), $($own,)* word, start, length, text.raw,
+                    )
+                };
+            }
+            // A vector makes the server allocate twice. Most commands have none, one or two options.
+            match args.0 {
+                [_, a, b] => send!(c"sssbs", a.raw, b.raw),
+                [_, a, b, c, d] => send!(c"sssssbs", a.raw, b.raw, c.raw, d.raw),
+                [_, a, b, c, d, e, f] => {
+                    send!(c"sssssssbs", a.raw, b.raw, c.raw, d.raw, e.raw, f.raw)
+                }
+                [_, all @ ..] => send!(c"vsbs", all.as_ptr(), all.len()),
+                [] => return,
+            };
+        }
     }
 
     /// Returns the server's clock, in ms since 1970. Within a script or a transaction it stands
@@ -169,32 +189,19 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns the name of the connection's ACL user. It is empty where the server doesn't say: in
+    /// Returns the name of the connection's ACL user. There is none where the server doesn't say: in
     /// calls of other modules, and in scripts on servers before Redis 8 and Valkey 8.1.
-    pub fn user(self) -> Vec<u8> {
-        // SAFETY: by invariant 1. The name belongs to this function, which frees it once.
-        unsafe {
-            let name = if names_current_user() {
+    pub fn user(self) -> Option<OwnedStr<'a>> {
+        // SAFETY: by invariant 1. The name belongs to the caller, who frees it once.
+        let raw = unsafe {
+            if names_current_user() {
                 api!(RedisModule_GetCurrentUserName(self.raw))
             } else {
                 let client = api!(RedisModule_GetClientId(self.raw));
                 api!(RedisModule_GetClientUserNameById(self.raw, client))
-            };
-            if name.is_null() {
-                return Vec::new();
             }
-            let owned = Owned {
-                context: self,
-                raw: name,
-            };
-            let shown = Str {
-                raw: name,
-                call: PhantomData,
-            };
-            let bytes = shown.bytes().to_vec();
-            drop(owned);
-            bytes
-        }
+        };
+        (!raw.is_null()).then(|| OwnedStr { context: self, raw })
     }
 
     /// Tells WATCH and client-side caching that a key has changed.
@@ -339,14 +346,18 @@ impl<'a> Str<'a> {
     }
 }
 
-/// A string made for the server, freed with this value.
-struct Owned<'a> {
+/// A string of the server that belongs to this value and is freed with it.
+///
+/// # Invariants
+///
+/// 1. The pointer is a string, alive, of which this value has one reference.
+pub struct OwnedStr<'a> {
     context: Context<'a>,
     raw: *mut raw::RedisModuleString,
 }
 
-impl<'a> Owned<'a> {
-    fn new(context: Context<'a>, bytes: &[u8]) -> Self {
+impl<'a> OwnedStr<'a> {
+    pub fn new(context: Context<'a>, bytes: &[u8]) -> Self {
         // SAFETY: by the context's invariant 1; the bytes are copied.
         let raw = unsafe {
             api!(RedisModule_CreateString(
@@ -357,11 +368,67 @@ impl<'a> Owned<'a> {
         };
         Self { context, raw }
     }
+
+    /// Returns the bytes of the string.
+    pub fn bytes(&self) -> &[u8] {
+        let string = Str {
+            raw: self.raw,
+            call: PhantomData,
+        };
+        string.bytes()
+    }
 }
 
-impl Drop for Owned<'_> {
+impl Drop for OwnedStr<'_> {
     fn drop(&mut self) {
-        // SAFETY: made in `new` and owned by this value alone.
+        // SAFETY: by invariant 1.
         unsafe { api!(RedisModule_FreeString(self.context.raw, self.raw)) };
+    }
+}
+
+/// A word that many commands send. The server's string for it is made once and kept.
+///
+/// # Invariants
+///
+/// 1. The string, once there is one, is never freed, and used only while the server runs one of our
+///    commands: its count of references is not atomic.
+pub struct Word {
+    text: &'static [u8],
+    made: OnceLock<SharedStr>,
+}
+
+struct SharedStr(*mut raw::RedisModuleString);
+
+// SAFETY: by the word's invariant 1, only one thread at a time uses the pointer.
+unsafe impl Send for SharedStr {}
+// SAFETY: as above.
+unsafe impl Sync for SharedStr {}
+
+impl Word {
+    pub const fn new(text: &'static [u8]) -> Self {
+        Self {
+            text,
+            made: OnceLock::new(),
+        }
+    }
+
+    /// Returns the text.
+    pub fn bytes(&self) -> &'static [u8] {
+        self.text
+    }
+
+    fn raw(&self) -> *mut raw::RedisModuleString {
+        let make = || {
+            let (start, length) = (self.text.as_ptr(), self.text.len());
+            // SAFETY: a string without a context is the caller's; the bytes are copied.
+            SharedStr(unsafe {
+                api!(RedisModule_CreateString(
+                    ptr::null_mut(),
+                    start.cast(),
+                    length
+                ))
+            })
+        };
+        self.made.get_or_init(make).0
     }
 }

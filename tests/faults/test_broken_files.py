@@ -362,10 +362,12 @@ def parts_of_commands(data):
         # A moment may follow, which takes three.
         (["SM.RESET", "order:1", *"wxyz"], b"wrong number of arguments"),
         (["SM.LOAD", "order:1", "x"], b"damaged number in record"),
+        (["SM.LOAD", "order:1", *"xyz"], b"wrong number of arguments"),
+        (["SM.CREATE", "order:1", "x"], b"wrong number of arguments"),
         (["SM.RESET", "order:1", "x"], b"unknown option"),
         (["SM.MUTATE", "order:1", "boo", b"r" * (64 * 2**20 + 1)], b"over the limit of 67108864"),
     ],
-    ids=["too few", "too many", "no record", "unknown", "too long"],
+    ids=["too few", "too many", "no record", "too much after a record", "too much after a key", "unknown", "too long"],
 )
 def test_a_command_that_no_server_of_ours_wrote(servers, step, why):
     """The command is skipped and logged, and the loaded machines can be saved and loaded again. Or the

@@ -14,6 +14,8 @@ use crate::server::key::Keys;
 pub struct Fire;
 
 impl Command for Fire {
+    const TAKES_MOMENT: bool = true;
+
     #[inline]
     fn run<'a>(
         context: Context<'a>,
@@ -21,18 +23,25 @@ impl Command for Fire {
         mut arguments: Arguments<'a>,
     ) -> Result<(), CommandError> {
         let (key, event) = (arguments.required()?, arguments.required()?);
-        let given = Given::read(context, &mut arguments, options::FIRE)?;
         let asked = Asked {
             key,
             request: Request::Fire {
                 event: event.bytes(),
-                to: given.to,
+                to: None,
             },
-            options: given.options,
-            moment: given.moment,
             reply: Reply::Verdict,
             event: c"sm.fire",
         };
-        moves::make::<Self>(context, keys, arguments.all(), asked)
+        let args = arguments.all();
+        if arguments.is_at_end() {
+            return moves::make_plain::<Self>(context, keys, args, asked, None);
+        }
+        let given = Given::read(context, &mut arguments, options::FIRE)?;
+        let request = Request::Fire {
+            event: event.bytes(),
+            to: given.to,
+        };
+        let asked = Asked { request, ..asked };
+        moves::make::<Self>(context, keys, args, asked, given.options, given.moment)
     }
 }

@@ -11,7 +11,8 @@ use crate::stats;
 use crate::store::INTERNER;
 
 /// Stores a machine from its record. An append-only file and a slot on its way have machines in this
-/// form if no other command can say all of them.
+/// form if no other command can say all of them, and so do moves of timed machines by the rules of
+/// the old module. These moves keep the key's expiry, as all do; elsewhere the key is new.
 pub struct Load;
 
 impl Command for Load {
@@ -28,7 +29,10 @@ impl Command for Load {
         let decoded = RecordReader::new().decode(RECORD_VERSION, record.bytes(), &INTERNER);
         let machine = decoded.inspect_err(|_| stats::LOADS_REFUSED.increment())?;
         let mut key = keys.write::<Machine>(name)?;
-        key.put(machine);
+        match key.value_mut() {
+            Some(old) => *old = machine,
+            None => key.put(machine),
+        }
         context.replicate_verbatim();
         key.commit(c"sm.load");
         context.reply_ok();

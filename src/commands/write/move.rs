@@ -14,6 +14,8 @@ use crate::server::key::Keys;
 pub struct Move;
 
 impl Command for Move {
+    const TAKES_MOMENT: bool = true;
+
     #[inline]
     fn run<'a>(
         context: Context<'a>,
@@ -21,15 +23,17 @@ impl Command for Move {
         mut arguments: Arguments<'a>,
     ) -> Result<(), CommandError> {
         let (key, state) = (arguments.required()?, arguments.required()?);
-        let given = Given::read(context, &mut arguments, options::MOVE)?;
         let asked = Asked {
             key,
             request: Request::Move(state.bytes()),
-            options: given.options,
-            moment: given.moment,
             reply: Reply::Verdict,
             event: c"sm.move",
         };
-        moves::make::<Self>(context, keys, arguments.all(), asked)
+        let args = arguments.all();
+        if arguments.is_at_end() {
+            return moves::make_plain::<Self>(context, keys, args, asked, None);
+        }
+        let given = Given::read(context, &mut arguments, options::MOVE)?;
+        moves::make::<Self>(context, keys, args, asked, given.options, given.moment)
     }
 }

@@ -1,16 +1,19 @@
 //! The one path of all moves, from the key to the reply.
 
-use std::borrow::Cow;
+use std::ffi::CStr;
 
 use redis_state_core::{
-    Checked, Context as Now, Force, Machine, Options, Outcome, Request, Rules, Verdict,
+    Checked, Context as Now, Force, Machine, MoveError, Options, Outcome, Request, Rules, Verdict,
 };
 
 use crate::commands::Described;
 use crate::errors::CommandError;
-use crate::replication::{self, Moment, fail_if_replicated, reply_missing_key};
+use crate::replication::{
+    Moment, fail_if_replicated, replicate_legacy, replicate_positional, replicate_with_moment,
+    reply_missing_key,
+};
 use crate::server::context::{Args, Context, Str};
-use crate::server::key::Keys;
+use crate::server::key::{Keys, WriteKey};
 use crate::stats;
 
 /// How a command tells its result.
@@ -23,19 +26,18 @@ pub enum Reply {
 }
 
 /// A move that a command asks for.
+#[derive(Clone, Copy)]
 pub struct Asked<'a> {
     pub key: Str<'a>,
     pub request: Request<'a>,
-    pub options: Options<'a>,
-    /// The moment of the move, if it was made before.
-    pub moment: Option<Moment<'a>>,
     pub reply: Reply,
     /// The keyspace event.
-    pub event: &'static std::ffi::CStr,
+    pub event: &'static CStr,
 }
 
 impl Asked<'_> {
     /// Returns whether the caller's rules are those of the old module.
+    #[inline(always)]
     fn is_legacy(&self) -> bool {
         matches!(
             self.request,
@@ -48,7 +50,6 @@ impl Asked<'_> {
     }
 
     /// Returns whether the time of the move is stored.
-    #[inline]
     fn needs_time(&self, machine: &Machine) -> bool {
         let is_new_timed = match self.request {
             Request::Redefine { to, .. } => to.definition().is_timed(),
@@ -58,86 +59,137 @@ impl Asked<'_> {
     }
 }
 
-/// Makes a move: checks it, refuses it if memory is short, applies it, replicates it and replies.
+/// Makes a move that is asked without options, but perhaps with a reason. Nearly all are, so this way
+/// is short where the machine isn't timed.
 ///
 /// # Errors
 ///
-/// If the key holds something else, the request is wrong, memory is short, or a replicated move can't
-/// be made here.
-#[inline]
-pub fn make<'a, C: Described>(
+/// As [`make`].
+#[inline(always)]
+pub fn make_plain<'a, C: Described>(
     context: Context<'a>,
     mut keys: Keys<'a>,
     args: Args<'a>,
     asked: Asked<'a>,
+    reason: Option<&'a str>,
 ) -> Result<(), CommandError> {
     let mut key = keys.write::<Machine>(asked.key)?;
     let Some(machine) = key.value_mut() else {
         return reply_missing_key(context);
     };
-    let moment = if asked.needs_time(machine) {
-        Some(Moment::of(context, asked.moment.as_ref()))
+    if machine.definition().is_timed() {
+        let options = Options {
+            reason,
+            ..Options::default()
+        };
+        return make_open::<C>(context, key, args, asked, options, None);
+    }
+    let outcome = machine.make_plain_move(asked.request, reason)?;
+    if outcome != Outcome::Moved {
+        return answer(context, &asked, machine.verdict(outcome));
+    }
+    if asked.is_legacy() {
+        replicate_legacy(context, asked.key, machine, &asked.request);
     } else {
-        None
+        context.replicate_verbatim();
+    }
+    finish(context, key, &asked, outcome);
+    Ok(())
+}
+
+/// Makes a move: checks it, refuses it if memory is short, applies it, replicates it and replies.
+/// `given` is its moment, if it was made before.
+///
+/// # Errors
+///
+/// If the key holds something else, the request is wrong, memory is short, or a replicated move can't
+/// be made here.
+pub fn make<'a, C: Described>(
+    context: Context<'a>,
+    mut keys: Keys<'a>,
+    args: Args<'a>,
+    asked: Asked<'a>,
+    options: Options<'a>,
+    given: Option<Moment<'a>>,
+) -> Result<(), CommandError> {
+    let key = keys.write::<Machine>(asked.key)?;
+    make_open::<C>(context, key, args, asked, options, given)
+}
+
+#[inline(never)]
+fn make_open<'a, C: Described>(
+    context: Context<'a>,
+    mut key: WriteKey<'_, Machine>,
+    args: Args<'a>,
+    asked: Asked<'a>,
+    options: Options<'a>,
+    given: Option<Moment<'a>>,
+) -> Result<(), CommandError> {
+    let Some(machine) = key.value_mut() else {
+        return reply_missing_key(context);
     };
-    let mut now = Now {
-        now: moment.as_ref().map_or(0, |moment| moment.at),
-        user: moment.as_ref().map_or(b"", |moment| &moment.user),
-        replayed: asked.moment.is_some(),
+    let is_replayed = given.is_some();
+    let mut moment = None;
+    if asked.needs_time(machine) {
+        moment = Some(given.unwrap_or_else(|| Moment::now(context)));
+    }
+    let now = match &moment {
+        Some(moment) => moment.as_core(is_replayed),
+        None => Now {
+            replayed: is_replayed,
+            ..Now::default()
+        },
     };
-    let planned = match check(context, machine, &asked, &mut now)? {
+    let planned = match check(context, machine, &asked, &options, now)? {
         Checked::Go(planned) => planned,
         Checked::Answer(verdict) => return answer(context, &asked, verdict),
     };
-    if asked.options.need_memory() && asked.reply == Reply::Verdict {
+    if options.need_memory() && asked.reply == Reply::Verdict {
         check_memory(context)?;
     }
     machine.apply(&planned);
-    let at = planned.is_timed().then(|| Moment {
-        at: planned.at(),
-        user: Cow::Borrowed(now.user),
-    });
     let outcome = match asked.request {
         Request::Redefine { .. } => Outcome::Redefined,
         _ => Outcome::Moved,
     };
+    let (at, is_timed) = (planned.at(), planned.is_timed());
+    let moment = moment.filter(|_| is_timed);
+    let moment = moment.map(|moment| Moment { at, ..moment });
     if asked.is_legacy() {
-        replication::replicate_legacy(context, asked.key, machine, &asked.request, at.is_some());
-    } else if asked.moment.is_some() {
-        context.replicate_verbatim();
+        replicate_legacy(context, asked.key, machine, &asked.request);
     } else {
-        replicate(context, C::C_NAME, args, &asked, machine, at.as_ref());
+        let moment = moment.filter(|_| !is_replayed);
+        replicate(context, C::C_NAME, args, &asked, machine, moment.as_ref());
     }
-    stats::MOVES_DONE.increment();
-    reply(context, asked.reply, &machine.verdict(outcome));
-    key.commit(asked.event);
+    finish(context, key, &asked, outcome);
     Ok(())
 }
 
-/// Replicates a move that was made here first.
-#[inline]
+/// Replicates a move: as it came, or with its moment if it was made here first.
 fn replicate(
     context: Context<'_>,
-    command: &std::ffi::CStr,
+    command: &CStr,
     args: Args<'_>,
     asked: &Asked<'_>,
     machine: &Machine,
     moment: Option<&Moment<'_>>,
 ) {
-    let (Request::Mutate { force, .. }, Some(moment)) = (asked.request, moment) else {
-        return replication::replicate(context, command, args, moment);
+    let Some(moment) = moment else {
+        return context.replicate_verbatim();
+    };
+    let Request::Mutate { force, .. } = asked.request else {
+        return replicate_with_moment(context, command, args, moment);
     };
     let all: [&[u8]; 3] = [
         machine.current_name_bytes(),
         machine.reason().as_bytes(),
         b"FORCE",
     ];
-    let rest = if force == Force::Yes {
-        &all[..]
-    } else {
-        &all[..2]
+    let rest = match force {
+        Force::Yes => &all[..],
+        Force::No => &all[..2],
     };
-    replication::replicate_positional(context, command, asked.key, rest, moment);
+    replicate_positional(context, command, asked.key, rest, moment);
 }
 
 /// Checks a request. A condition doesn't stop one that was replicated or replayed: it was met where
@@ -147,12 +199,13 @@ fn check<'m, 'r>(
     context: Context<'_>,
     machine: &'m Machine,
     asked: &Asked<'r>,
-    now: &mut Now<'r>,
+    options: &Options<'r>,
+    now: Now<'r>,
 ) -> Result<Checked<'m, 'r>, CommandError> {
-    let checked = machine.check(asked.request, &asked.options, now);
-    match checked {
+    match machine.check(asked.request, options, &now) {
         Ok(Checked::Go(planned)) => Ok(Checked::Go(planned)),
-        stopped => check_again(context, machine, asked, now, stopped),
+        stopped if now.replayed => Ok(stopped?),
+        stopped => check_again(context, machine, asked, options, now, stopped),
     }
 }
 
@@ -161,14 +214,18 @@ fn check_again<'m, 'r>(
     context: Context<'_>,
     machine: &'m Machine,
     asked: &Asked<'r>,
-    now: &mut Now<'r>,
-    stopped: Result<Checked<'m, 'r>, redis_state_core::MoveError>,
+    options: &Options<'r>,
+    now: Now<'r>,
+    stopped: Result<Checked<'m, 'r>, MoveError>,
 ) -> Result<Checked<'m, 'r>, CommandError> {
-    if now.replayed || !context.is_replicated_or_replayed() {
+    if !context.is_replicated_or_replayed() {
         return Ok(stopped?);
     }
-    now.replayed = true;
-    Ok(machine.check(asked.request, &asked.options, now)?)
+    let now = Now {
+        replayed: true,
+        ..now
+    };
+    Ok(machine.check(asked.request, options, &now)?)
 }
 
 /// Refuses what needs memory when there is none left.
@@ -189,8 +246,8 @@ pub fn check_memory(context: Context<'_>) -> Result<(), CommandError> {
 /// # Errors
 ///
 /// If the move is refused although it was made elsewhere, or by the rules of the old module.
-#[cold]
-pub fn answer(
+#[inline]
+fn answer(
     context: Context<'_>,
     asked: &Asked<'_>,
     verdict: Verdict<'_>,
@@ -206,8 +263,23 @@ pub fn answer(
     Ok(())
 }
 
-#[inline]
-pub fn reply(context: Context<'_>, reply: Reply, verdict: &Verdict<'_>) {
+/// Replies to a move that was made, and tells who waits for such.
+#[inline(always)]
+fn finish(
+    context: Context<'_>,
+    mut key: WriteKey<'_, Machine>,
+    asked: &Asked<'_>,
+    outcome: Outcome,
+) {
+    stats::MOVES_DONE.increment();
+    if let Some(machine) = key.value_mut() {
+        reply(context, asked.reply, &machine.verdict(outcome));
+    }
+    key.commit(asked.event);
+}
+
+#[inline(always)]
+fn reply(context: Context<'_>, reply: Reply, verdict: &Verdict<'_>) {
     match reply {
         Reply::Verdict => reply_verdict(context, verdict),
         Reply::Status if verdict.outcome == Outcome::Refused => context.reply_null(),

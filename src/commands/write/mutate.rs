@@ -15,6 +15,8 @@ use crate::server::key::Keys;
 pub struct Mutate;
 
 impl Command for Mutate {
+    const TAKES_MOMENT: bool = true;
+
     #[inline]
     fn run<'a>(
         context: Context<'a>,
@@ -36,15 +38,18 @@ impl Command for Mutate {
                 force,
                 rules: rules_for(context),
             },
-            options: Options {
-                reason,
-                ..Options::default()
-            },
-            moment,
             reply: Reply::Status,
             event: c"sm.mutate",
         };
-        moves::make::<Self>(context, keys, arguments.all(), asked)
+        let args = arguments.all();
+        if moment.is_none() {
+            return moves::make_plain::<Self>(context, keys, args, asked, reason);
+        }
+        let options = Options {
+            reason,
+            ..Options::default()
+        };
+        moves::make::<Self>(context, keys, args, asked, options, moment)
     }
 }
 

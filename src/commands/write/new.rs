@@ -16,6 +16,8 @@ use crate::server::key::{Keys, WriteKey};
 pub struct New;
 
 impl Command for New {
+    const TAKES_MOMENT: bool = true;
+
     fn run<'a>(
         context: Context<'a>,
         mut keys: Keys<'a>,
@@ -27,7 +29,7 @@ impl Command for New {
         let mut key = keys.write::<Machine>(name)?;
         match key.value_mut() {
             Some(machine) => exists(context, machine, &given),
-            None => create(context, key, arguments.all(), &given, parsed?),
+            None => create(context, key, arguments.all(), given, parsed?),
         }
     }
 }
@@ -67,18 +69,23 @@ fn create(
     context: Context<'_>,
     mut key: WriteKey<'_, Machine>,
     args: Args<'_>,
-    given: &Given<'_>,
+    given: Given<'_>,
     parsed: Parsed,
 ) -> Result<(), CommandError> {
     let is_timed = parsed.machine.definition().is_timed();
-    let moment = is_timed.then(|| Moment::of(context, given.moment.as_ref()));
+    let is_first = given.moment.is_none();
+    let moment = is_timed.then(|| given.moment.unwrap_or_else(|| Moment::now(context)));
     let now = moment.as_ref().map(|moment| moment.as_core(false));
     let machine = parsed
         .machine
         .begin(&given.options, &now.unwrap_or_default())?;
     key.put(machine);
-    let sent = moment.as_ref().filter(|_| given.moment.is_none());
-    replication::replicate(context, New::C_NAME, args, sent);
+    match moment {
+        Some(moment) if is_first => {
+            replication::replicate_with_moment(context, New::C_NAME, args, &moment);
+        }
+        _ => context.replicate_verbatim(),
+    }
     if let Some(machine) = key.value_mut() {
         reply_verdict(context, &machine.verdict(Outcome::Created));
     }

@@ -15,6 +15,8 @@ use crate::server::key::Keys;
 pub struct Redefine;
 
 impl Command for Redefine {
+    const TAKES_MOMENT: bool = true;
+
     fn run<'a>(
         context: Context<'a>,
         keys: Keys<'a>,
@@ -29,11 +31,10 @@ impl Command for Redefine {
                 to: &parsed.machine,
                 renames: &given.renames,
             },
-            options: given.options,
-            moment: given.moment,
             reply: Reply::Verdict,
             event: c"sm.redefine",
         };
-        moves::make::<Self>(context, keys, arguments.all(), asked)
+        let args = arguments.all();
+        moves::make::<Self>(context, keys, args, asked, given.options, given.moment)
     }
 }

@@ -15,6 +15,8 @@ use crate::server::key::Keys;
 pub struct Reset;
 
 impl Command for Reset {
+    const TAKES_MOMENT: bool = true;
+
     fn run<'a>(
         context: Context<'a>,
         keys: Keys<'a>,
@@ -25,11 +27,16 @@ impl Command for Reset {
         let asked = Asked {
             key,
             request: Request::Reset(rules_for(context)),
-            options: Options::default(),
-            moment,
             reply: Reply::Status,
             event: c"sm.reset",
         };
-        moves::make::<Self>(context, keys, arguments.all(), asked)
+        moves::make::<Self>(
+            context,
+            keys,
+            arguments.all(),
+            asked,
+            Options::default(),
+            moment,
+        )
     }
 }

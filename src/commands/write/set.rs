@@ -15,6 +15,8 @@ use crate::server::key::Keys;
 pub struct Set;
 
 impl Command for Set {
+    const TAKES_MOMENT: bool = true;
+
     fn run<'a>(
         context: Context<'a>,
         mut keys: Keys<'a>,
@@ -31,10 +33,11 @@ impl Command for Set {
         let machines = [Some(&parsed.machine), old];
         let mut machines = machines.iter().flatten();
         let is_timed = machines.any(|machine| machine.definition().is_timed());
-        let moment = is_timed.then(|| Moment::of(context, given.as_ref()));
+        let is_first = given.is_none();
+        let moment = is_timed.then(|| given.unwrap_or_else(|| Moment::now(context)));
         let stored = in_place_of(parsed.machine, old, moment.as_ref())?;
         key.put(stored);
-        match (rewritten, moment.filter(|_| given.is_none())) {
+        match (rewritten, moment.filter(|_| is_first)) {
             (Some(document), _) => context.replicate(c"SM.SET", name, &[&document]),
             (None, None) => context.replicate_verbatim(),
             (None, Some(moment)) => {

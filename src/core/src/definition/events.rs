@@ -49,14 +49,14 @@ impl EventTables {
     }
 
     /// Returns the event of that name, which is not empty.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, rare: RareView<'_>, name: &[u8]) -> Option<EventId> {
         let is_it = |event| rare.event_name(event) == name;
         self.names.find(hash::of_bytes(name), is_it)
     }
 
     /// Returns the group of an event in a state's own row, where rows have groups.
-    #[inline]
+    #[inline(always)]
     pub(super) fn group(&self, rare: RareView<'_>, from: StateId, event: EventId) -> Option<usize> {
         let row = rare.groups_of(from);
         self.groups.find(rare.group_events(), from, row, event)

@@ -59,6 +59,7 @@ pub struct Definition {
     /// Finds targets in rows, where the archive has no adjacency.
     rows: Places,
     needs_escapes: bool,
+    is_timed: bool,
     /// Where there are events or timers.
     events: Option<Box<EventTables>>,
 }
@@ -96,11 +97,13 @@ impl Definition {
             false => Places::none(),
         };
         let events = parts.rare.iter().map(|rare| &rare.event_names);
+        let is_timed = |rare: &RareParts| rare.history > 0 || !rare.after_states.is_empty();
         let mut texts = std::iter::once(&parts.names).chain(events);
         Self {
             names: names.states,
             rows,
             needs_escapes: texts.any(|names| escape::need_escapes(names)),
+            is_timed: parts.rare.iter().any(is_timed),
             events: EventTables::of(parts, names.events),
             archive,
         }
@@ -181,7 +184,7 @@ impl Definition {
 
     /// Returns the event of that name, in constant time. The empty name is that of the moves
     /// without one, in every definition.
-    #[inline]
+    #[inline(always)]
     pub fn find_event(&self, name: &[u8]) -> Option<EventId> {
         if name.is_empty() {
             return Some(UNNAMED);
@@ -192,7 +195,7 @@ impl Definition {
 
     /// Returns where an event leads from a state, in constant time: by the state's own entry for
     /// it, else by that of `any`.
-    #[inline]
+    #[inline(always)]
     pub fn fire(&self, from: StateId, event: EventId) -> Fire<'_> {
         if let Some(own) = self.own(from, event) {
             return own;
@@ -207,7 +210,7 @@ impl Definition {
 
     /// Returns where an event leads by the state's own entry for it, which may refuse it; `None` if
     /// there is no such entry.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn own(&self, from: StateId, event: EventId) -> Option<Fire<'_>> {
         let view = self.view();
         match (view.rare(), &self.events) {
@@ -374,9 +377,9 @@ impl Definition {
 
     /// Returns whether the machines of this definition know times: whether it has timers or a
     /// history.
+    #[inline]
     pub fn is_timed(&self) -> bool {
-        let rare = self.view().rare();
-        rare.is_some_and(|rare| rare.history() > 0 || !rare.timer_states().is_empty())
+        self.is_timed
     }
 
     /// Returns how many moves a machine remembers; 0 for none.

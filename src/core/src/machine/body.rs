@@ -4,7 +4,7 @@
 //! for the text, one with a pending timer for its times. The state's number has three bytes, so that
 //! the fourth can say which kind it is.
 
-use super::texts::Texts;
+use super::texts::{Buffer, Draft, Texts};
 use super::times::Times;
 use crate::definition::StateId;
 use crate::limits::MAX_STATES;
@@ -130,11 +130,10 @@ impl Body {
             Self::Plain(_) => *self = Self::Reasoned(position, Box::new(reason.into())),
             Self::Full(_, full) if full.texts.reason() == reason => {}
             Self::Timed(..) | Self::Full(..) => {
-                let (ids, history) = (self.ids(), self.history());
-                let room = ids.len() + history.len();
+                let mut buffer = Buffer::take();
                 let copy = |part| move |out: &mut Vec<u8>| out.extend_from_slice(part);
-                let texts = Texts::new(reason, room, copy(ids), copy(history));
-                self.set_rare(self.times(), texts);
+                let draft = buffer.write(reason, copy(self.ids()), copy(self.history()));
+                self.set_rare(self.times(), draft);
             }
         }
     }
@@ -146,31 +145,34 @@ impl Body {
             (Self::Full(_, full), new) => full.times = new.unwrap_or(Times::UNTIMED),
             (Self::Plain(_) | Self::Reasoned(..), None) => {}
             (body, new) => {
-                let texts = Texts::new(body.reason(), 0, |_| {}, |_| {});
-                body.set_rare(new, texts);
+                let mut buffer = Buffer::take();
+                let draft = buffer.write(body.reason(), |_| {}, |_| {});
+                body.set_rare(new, draft);
             }
         }
     }
 
     /// Sets all rare parts, in the smallest form that holds them.
-    pub(super) fn set_rare(&mut self, times: Option<Times>, texts: Texts) {
+    pub(super) fn set_rare(&mut self, times: Option<Times>, draft: Draft<'_>) {
         let position = self.position();
-        let has_texts = !texts.block().is_empty();
         match (self, times) {
             (Self::Full(_, full), _)
-                if has_texts && (times.is_some() || !texts.is_reason_alone()) =>
+                if !draft.is_empty() && (times.is_some() || !draft.is_reason_alone()) =>
             {
                 full.times = times.unwrap_or(Times::UNTIMED);
-                full.texts = texts;
+                full.texts.set(draft);
             }
-            (Self::Timed(_, old), Some(times)) if !has_texts => **old = times,
-            (body, Some(times)) if !has_texts => *body = Self::Timed(position, Box::new(times)),
-            (body, None) if texts.is_reason_alone() => {
+            (Self::Timed(_, old), Some(times)) if draft.is_empty() => **old = times,
+            (body, Some(times)) if draft.is_empty() => {
+                *body = Self::Timed(position, Box::new(times));
+            }
+            (body, None) if draft.is_reason_alone() => {
                 *body = Self::Plain(position);
-                body.set_reason(texts.reason());
+                body.set_reason(draft.reason());
             }
             (body, times) => {
                 let times = times.unwrap_or(Times::UNTIMED);
+                let texts = Texts::of(draft);
                 *body = Self::Full(position, Box::new(Full { times, texts }));
             }
         }

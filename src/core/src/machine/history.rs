@@ -131,15 +131,6 @@ pub(super) struct Event<'a> {
     pub(super) id: &'a str,
 }
 
-impl Event<'_> {
-    /// Returns how many bytes an entry may take that has no name as text: an estimate, to allocate
-    /// once.
-    pub(super) fn room(&self) -> usize {
-        const NUMBERS: usize = 24;
-        self.user.len() + self.by.len() + self.reason.len() + self.id.len() + NUMBERS
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Header<'a> {
     count: u8,
@@ -149,6 +140,7 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
+    #[inline(always)]
     fn put(&self, out: &mut Vec<u8>) {
         out.push(self.count);
         put_varint(self.last, out);
@@ -192,6 +184,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
+    #[inline(always)]
     fn put(&self, out: &mut Vec<u8>) {
         let flag = |is_there: bool, flag: u8| if is_there { flag } else { 0 };
         out.push(
@@ -253,11 +246,46 @@ impl<'a> Entry<'a> {
             ..self
         }
     }
+
+    /// Reads past an entry, and returns the state that it entered.
+    #[inline]
+    fn skip(cursor: &mut Cursor<'a>) -> Result<Name<'a>, PartError> {
+        let head = cursor.byte()?;
+        cursor.varint()?;
+        let to = Name::take(cursor)?;
+        if head & EVENT != 0 {
+            Name::take(cursor)?;
+        }
+        for flag in [USER_BEFORE, BY, REASON, ID] {
+            if head & flag != 0 {
+                cursor.bytes(0, MAX_ENTRY_REASON_BYTES)?;
+            }
+        }
+        Ok(to)
+    }
+
+    /// Reads the beginning of an entry and appends it as that of the oldest one. The rest of it is
+    /// the same.
+    #[inline]
+    fn put_as_oldest(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), PartError> {
+        let head = cursor.byte()?;
+        cursor.varint()?;
+        out.extend_from_slice(&[head & !USER_BEFORE, 0]);
+        Name::take(cursor)?.put(out);
+        if head & EVENT != 0 {
+            Name::take(cursor)?.put(out);
+        }
+        if head & USER_BEFORE != 0 {
+            cursor.bytes(0, MAX_USER_BYTES)?;
+        }
+        Ok(())
+    }
 }
 
 /// Returns when the newest entry was made; 0 without one.
 pub(super) fn last(history: &[u8]) -> u64 {
-    Header::take(&mut Cursor::new(history)).map_or(0, |header| header.last)
+    let packed = history.get(1..).unwrap_or_default();
+    Cursor::new(packed).varint().unwrap_or_default()
 }
 
 /// Returns the number of entries.
@@ -266,6 +294,7 @@ pub(super) fn count(history: &[u8]) -> usize {
 }
 
 /// Appends the history with one more entry. The oldest make room.
+#[inline]
 pub(super) fn push(history: &[u8], new: &Event<'_>, limit: u8, out: &mut Vec<u8>) {
     let mut cursor = Cursor::new(history);
     let header = Header::take(&mut cursor).ok();
@@ -291,7 +320,7 @@ fn push_after<'a>(
     let count = header.map_or(0, |header| header.count);
     let mut from = header.and_then(|header| header.from);
     for _ in 0..dropped {
-        from = Entry::take(&mut entries).ok().map(|entry| entry.to);
+        from = Entry::skip(&mut entries).ok();
     }
     let kept = count - dropped;
     if kept == 0 {
@@ -305,11 +334,10 @@ fn push_after<'a>(
         from,
     };
     newest.put(out);
-    if dropped > 0
-        && kept > 0
-        && let Ok(oldest) = Entry::take(&mut entries)
-    {
-        oldest.as_oldest().put(out);
+    if dropped > 0 && kept > 0 {
+        // A machine's own history is sound: it was checked, or written here.
+        let sound = Entry::put_as_oldest(&mut entries, out);
+        debug_assert!(sound.is_ok());
     }
     out.extend_from_slice(entries.rest());
     let before = header.filter(|_| kept > 0);

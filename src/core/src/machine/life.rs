@@ -8,7 +8,7 @@ use super::moves::push_history;
 use super::names::{self, Translation};
 use super::next_version;
 use super::request::{Context, MoveError, Options};
-use super::texts::Texts;
+use super::texts::Buffer;
 use super::timers::deadline;
 use super::times::{MAX_TIME, Times};
 
@@ -44,9 +44,9 @@ impl Machine {
             version: 1,
         });
         let new = self.event(MoveKind::New, at, &reason, options, context);
-        let texts = Texts::new(
+        let mut buffer = Buffer::take();
+        let draft = buffer.write(
             &reason,
-            new.room(),
             |out| {
                 if let Some(token) = token {
                     ids::push(&[], &token, out);
@@ -54,7 +54,7 @@ impl Machine {
             },
             |out| push_history(&[], None, &new, &self.definition, out),
         );
-        self.body.set_rare(times, texts);
+        self.body.set_rare(times, draft);
         Ok(self)
     }
 
@@ -78,17 +78,16 @@ impl Machine {
             from: history::translate_state(old.current(), names),
             ..self.event(MoveKind::Set, at, &reason, &options, context)
         };
-        let room = old.body.history().len() + set.room();
         let before = old.body.history();
-        let texts = Texts::new(
+        let mut buffer = Buffer::take();
+        let draft = buffer.write(
             &reason,
-            room,
             |_| {},
             |out| {
                 push_history(before, Some(names), &set, &self.definition, out);
             },
         );
-        self.body.set_rare(times, texts);
+        self.body.set_rare(times, draft);
         self.continue_version(old)
     }
 

@@ -10,11 +10,11 @@ use super::history::{self, Event, MoveKind};
 use super::ids::{self, IdKind, Known};
 use super::names::{self, Name, Translation};
 use super::request::{Context, Force, MoveError, Options, Outcome, Request, Verdict};
-use super::texts::Texts;
+use super::texts::Buffer;
 use super::timers::deadline;
 use super::times::{MAX_TIME, Times};
 use super::{Machine, body::Position, next_version};
-use crate::definition::{Definition, EventId, Fire, StateId};
+use crate::definition::{Definition, EventId, Fire, StateId, UNNAMED};
 use crate::interner::Interned;
 use crate::rules::Rules;
 
@@ -92,16 +92,6 @@ enum Step<'r> {
     Delete,
 }
 
-impl Step<'_> {
-    fn enter(kind: MoveKind, target: StateId) -> Self {
-        Self::Enter {
-            kind,
-            event: 0,
-            target,
-        }
-    }
-}
-
 impl Machine {
     /// Checks a request, in the one order of checks: a known ID, conditions, the transition, the
     /// timer that is given. Changes nothing. A timer that is due fires before, see
@@ -110,7 +100,7 @@ impl Machine {
     /// # Errors
     ///
     /// If the request is wrong as such, see [`MoveError`].
-    #[inline]
+    #[inline(always)]
     pub fn check<'r>(
         &self,
         request: Request<'r>,
@@ -123,15 +113,7 @@ impl Machine {
         let Some(step) = self.find_step(request, context)? else {
             return Ok(Checked::Answer(self.verdict(Outcome::Refused)));
         };
-        let reason = match request {
-            Request::Mutate {
-                rules: Rules::Legacy,
-                ..
-            }
-            | Request::Redefine { .. } => options.reason,
-            Request::Reset(Rules::Legacy) => None,
-            _ => Some(options.reason.unwrap_or_default()),
-        };
+        let reason = new_reason(request, options.reason);
         if matches!(request, Request::Reset(_)) && self.is_fresh(reason) {
             return Ok(Checked::Answer(self.verdict(Outcome::Unchanged)));
         }
@@ -145,6 +127,31 @@ impl Machine {
             options: *options,
             user: context.user,
         }))
+    }
+
+    /// Makes a move of a machine that isn't timed, asked without any option but a reason: what
+    /// [`check`](Self::check) and [`apply`](Self::apply) do for it, in a fraction of the
+    /// instructions. A timeout, `SM.NEW` and a redefinition are refused: they are no such moves.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    #[inline(always)]
+    pub fn make_plain_move(
+        &mut self,
+        request: Request<'_>,
+        reason: Option<&str>,
+    ) -> Result<Outcome, MoveError> {
+        debug_assert!(!self.definition.is_timed());
+        let Some((_, _, target)) = self.find_move(request)? else {
+            return Ok(Outcome::Refused);
+        };
+        let reason = new_reason(request, reason);
+        if matches!(request, Request::Reset(_)) && self.is_fresh(reason) {
+            return Ok(Outcome::Unchanged);
+        }
+        self.go(target, reason);
+        Ok(Outcome::Moved)
     }
 
     /// Makes the change that [`check`](Self::check) planned for this very machine.
@@ -244,45 +251,64 @@ impl Machine {
     }
 
     /// Returns where a request leads; nowhere if it is refused.
-    #[inline]
+    #[inline(always)]
     fn find_step<'r>(
         &self,
         request: Request<'r>,
         context: &Context<'_>,
     ) -> Result<Option<Step<'r>>, MoveError> {
+        match request {
+            Request::Timeout { .. } => Ok(self.find_timeout(context)),
+            Request::Redefine { to, renames } => self.find_redefinition(to, renames).map(Some),
+            _ => {
+                let found = self.find_move(request)?;
+                Ok(found.map(|(kind, event, target)| Step::Enter {
+                    kind,
+                    event,
+                    target,
+                }))
+            }
+        }
+    }
+
+    /// Returns the kind, the event and the target of a move that a caller asks for.
+    #[inline(always)]
+    fn find_move(
+        &self,
+        request: Request<'_>,
+    ) -> Result<Option<(MoveKind, EventId, StateId)>, MoveError> {
         let definition = self.definition();
         let current = self.current();
-        let step = match request {
-            Request::Fire { event, to } => return self.find_event(event, to),
-            Request::Move(to) => definition
-                .find_state(to)
-                .filter(|&to| definition.allows(current, to))
-                .map(|to| Step::enter(MoveKind::Move, to)),
-            Request::Force(to) => definition
-                .find_state(to)
-                .map(|to| Step::enter(MoveKind::Force, to)),
+        let (kind, target) = match request {
+            Request::Fire { event, to } => {
+                let found = self.find_event(event, to)?;
+                return Ok(found.map(|(event, target)| (MoveKind::Move, event, target)));
+            }
+            Request::Move(to) => {
+                let target = definition.find_state(to);
+                let target = target.filter(|&to| definition.allows(current, to));
+                (MoveKind::Move, target)
+            }
+            Request::Force(to) => (MoveKind::Force, definition.find_state(to)),
             Request::Mutate { to, force, rules } => {
                 let kind = match force {
                     Force::No => MoveKind::Move,
                     Force::Yes => MoveKind::Force,
                 };
-                let target = self.resolve_move(to, force, rules);
-                target.map(|to| Step::enter(kind, to))
+                (kind, self.resolve_move(to, force, rules))
             }
-            Request::Reset(_) => Some(Step::enter(MoveKind::Reset, definition.initial())),
-            Request::Timeout { .. } => self.find_timeout(context),
-            Request::New => None,
-            Request::Redefine { to, renames } => Some(self.find_redefinition(to, renames)?),
+            Request::Reset(_) => (MoveKind::Reset, Some(definition.initial())),
+            Request::Timeout { .. } | Request::New | Request::Redefine { .. } => return Ok(None),
         };
-        Ok(step)
+        Ok(target.map(|target| (kind, UNNAMED, target)))
     }
 
-    #[inline]
-    fn find_event<'r>(
+    #[inline(always)]
+    fn find_event(
         &self,
         event: &[u8],
         to: Option<&[u8]>,
-    ) -> Result<Option<Step<'r>>, MoveError> {
+    ) -> Result<Option<(EventId, StateId)>, MoveError> {
         let definition = self.definition();
         let Some(event) = definition.find_event(event) else {
             return Ok(None);
@@ -292,11 +318,7 @@ impl Machine {
             Some(to) => definition.find_state(to).filter(|&to| fire.contains(to)),
             None => only_target(&fire, definition)?,
         };
-        Ok(target.map(|target| Step::Enter {
-            kind: MoveKind::Move,
-            event,
-            target,
-        }))
+        Ok(target.map(|target| (event, target)))
     }
 
     /// Returns where the timer leads, if it is due. What was done before was due then.
@@ -305,8 +327,11 @@ impl Machine {
         if !context.replayed && self.deadline()?.at > context.now {
             return None;
         }
-        let enter = |target| Step::enter(MoveKind::Timeout, target);
-        Some(timer.target.map_or(Step::Delete, enter))
+        Some(timer.target.map_or(Step::Delete, |target| Step::Enter {
+            kind: MoveKind::Timeout,
+            event: UNNAMED,
+            target,
+        }))
     }
 
     fn find_redefinition<'r>(
@@ -351,7 +376,7 @@ impl Machine {
     /// # Errors
     ///
     /// If a timer is given for a state that has none.
-    #[inline]
+    #[inline(always)]
     fn times_after(
         &self,
         step: Step<'_>,
@@ -382,6 +407,7 @@ impl Machine {
     }
 
     /// Makes a change that touches more than state, version and reason.
+    #[inline]
     fn change(&mut self, planned: &Planned<'_>) {
         let version = next_version(self.version());
         let (kind, event, target, new) = match planned.step {
@@ -395,7 +421,7 @@ impl Machine {
             }
             Step::Delete => return,
         };
-        let definition = Arc::clone(new.unwrap_or(&self.definition));
+        let definition: &Definition = new.unwrap_or(&self.definition);
         let names = new.map(|new| Translation {
             old: &self.definition,
             new,
@@ -419,9 +445,9 @@ impl Machine {
             reason: planned.options.reason.unwrap_or_default(),
             id: planned.options.id.unwrap_or_default(),
         };
-        let texts = Texts::new(
-            planned.reason.unwrap_or(self.reason()),
-            self.body.ids().len() + self.body.history().len() + change.room(),
+        let mut buffer = Buffer::take();
+        let draft = buffer.write(
+            planned.reason.unwrap_or_else(|| self.reason()),
             |out| {
                 let old = translated_ids(self.body.ids(), names);
                 match known(planned, target, event, version) {
@@ -429,11 +455,27 @@ impl Machine {
                     None => out.extend_from_slice(&old),
                 }
             },
-            |out| push_history(self.body.history(), names, &change, &definition, out),
+            |out| push_history(self.body.history(), names, &change, definition, out),
         );
-        self.definition = definition;
         self.body.set_position(Position::new(target, version));
-        self.body.set_rare(planned.times, texts);
+        self.body.set_rare(planned.times, draft);
+        if let Some(new) = new {
+            self.definition = Arc::clone(new);
+        }
+    }
+}
+
+/// Returns the reason after a move: a new one, empty without one, or `None` if the old one stays.
+#[inline(always)]
+fn new_reason<'r>(request: Request<'_>, given: Option<&'r str>) -> Option<&'r str> {
+    match request {
+        Request::Mutate {
+            rules: Rules::Legacy,
+            ..
+        }
+        | Request::Redefine { .. } => given,
+        Request::Reset(Rules::Legacy) => None,
+        _ => Some(given.unwrap_or_default()),
     }
 }
 

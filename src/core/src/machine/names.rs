@@ -32,6 +32,7 @@ impl<'a> Name<'a> {
     }
 
     /// Appends the name: twice its number; or, as text, twice its length, plus one, and the text.
+    #[inline(always)]
     pub(super) fn put(self, out: &mut Vec<u8>) {
         match self {
             Self::Known(number) => put_varint(u64::from(number) << 1, out),
@@ -42,11 +43,16 @@ impl<'a> Name<'a> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn take(cursor: &mut Cursor<'a>) -> Result<Self, PartError> {
         let head = cursor.varint32()?;
         if head & 1 == 0 {
             return Ok(Self::Known(head >> 1));
         }
+        Self::take_text(head, cursor)
+    }
+
+    fn take_text(head: u32, cursor: &mut Cursor<'a>) -> Result<Self, PartError> {
         let text = cursor.take((head >> 1) as usize)?;
         let text = std::str::from_utf8(text).map_err(|_| PartError::Text)?;
         Ok(Self::Text(text))

@@ -78,7 +78,7 @@ impl GivenTimer {
 }
 
 /// What a request is given beside the move itself.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options<'r> {
     /// The move is made only from this state,
     pub if_state: Option<&'r [u8]>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::body::Position;
 use super::error::PartError;
-use super::texts::Texts;
+use super::texts::Buffer;
 use super::times::Times;
 use super::wire::Cursor;
 use super::{Machine, history, ids};
@@ -84,14 +84,13 @@ impl Machine {
             machine.body.set_reason(parts.reason);
             return Ok(machine);
         }
-        let room = parts.ids.len() + parts.history.len();
-        let texts = Texts::new(
+        let mut buffer = Buffer::take();
+        let draft = buffer.write(
             parts.reason,
-            room,
             |out| copy(parts.ids, out),
             |out| copy(parts.history, out),
         );
-        machine.body.set_rare(times, texts);
+        machine.body.set_rare(times, draft);
         Ok(machine)
     }
 }

@@ -1,8 +1,12 @@
 //! How the packed parts of a machine are written: the same bytes in memory and in a record.
-
-use unsigned_varint::{decode, encode};
+//!
+//! Numbers are varints as in Protocol Buffers (LEB128): seven bits a byte, the lowest first, and the
+//! highest bit says that another byte follows.
 
 use super::error::PartError;
+
+/// The longest varint: nine bytes have 63 bits.
+const MAX_VARINT_BYTES: usize = 10;
 
 /// Reads packed parts from the front. Nothing in them is trusted.
 #[derive(Debug, Clone, Copy)]
@@ -43,16 +47,18 @@ impl<'a> Cursor<'a> {
     }
 
     fn long_varint(&mut self) -> Result<u64, PartError> {
-        let (number, rest) = decode::u64(self.0).map_err(|_| PartError::Varint)?;
-        // The decoder drops the bits that a tenth byte has too many.
-        if !self
-            .0
-            .starts_with(encode::u64(number, &mut encode::u64_buffer()))
-        {
-            return Err(PartError::Varint);
+        let mut number = 0;
+        for (at, &byte) in self.0.iter().enumerate().take(MAX_VARINT_BYTES) {
+            number |= u64::from(byte & 0x7f) << (7 * at);
+            if byte < 0x80 {
+                // Neither a byte that says nothing, nor bits beyond the 64th.
+                let is_canonical = byte > 0 && (at < MAX_VARINT_BYTES - 1 || byte == 1);
+                let (_, rest) = self.0.split_at(at + 1);
+                self.0 = rest;
+                return is_canonical.then_some(number).ok_or(PartError::Varint);
+            }
         }
-        self.0 = rest;
-        Ok(number)
+        Err(PartError::Varint)
     }
 
     #[inline]
@@ -83,14 +89,14 @@ impl<'a> Cursor<'a> {
 }
 
 /// Appends a varint.
-#[inline]
-pub(crate) fn put_varint(number: u64, out: &mut Vec<u8>) {
-    if number < 0x80 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 128")]
-        out.push(number as u8);
-    } else {
-        out.extend_from_slice(encode::u64(number, &mut encode::u64_buffer()));
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
+pub(crate) fn put_varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
     }
+    out.push(number as u8);
 }
 
 /// Appends a length and the bytes.

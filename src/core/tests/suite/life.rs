@@ -277,8 +277,40 @@ fn answer(interner: &Interner, machine: &mut Machine, ask: &Ask, with: &With) ->
     give(machine, request, with)
 }
 
-/// Makes the request in its two steps.
+/// Makes the request in its two steps; where it may go the short way, that way too.
 fn give(machine: &mut Machine, request: Request<'_>, with: &With) -> Answer {
+    let mut copy = machine.clone();
+    let plain = plain(&mut copy, request, &options(with));
+    let answer = check_and_apply(machine, request, with);
+    if let Some(plain) = plain {
+        assert_eq!(plain, answer);
+        assert_eq!(alone(&copy), alone(machine));
+    }
+    answer
+}
+
+/// Makes a move the short way, if it may.
+fn plain(machine: &mut Machine, request: Request<'_>, options: &Options<'_>) -> Option<Answer> {
+    let only_reason = Options {
+        reason: options.reason,
+        ..Options::default()
+    };
+    let is_move = !matches!(
+        request,
+        Request::Timeout { .. } | Request::New | Request::Redefine { .. }
+    );
+    if machine.definition().is_timed() || *options != only_reason || !is_move {
+        return None;
+    }
+    let made = machine.make_plain_move(request, options.reason);
+    let answer = made.map_err(|why| error(&why)).map(|outcome| {
+        let state = machine.current_name().to_owned();
+        (outcome.as_str(), state, machine.version())
+    });
+    Some(answer)
+}
+
+fn check_and_apply(machine: &mut Machine, request: Request<'_>, with: &With) -> Answer {
     let before = alone(machine);
     let (options, context) = (options(with), context(with));
     let checked = machine.check(request, &options, &context);
