@@ -462,7 +462,9 @@ def test_active_defrag(servers):
         for i in range(0, 20_000, 2):
             client.unlink(f"m:{i}")
     keys = [f"m:{i}" for i in kept]
-    before = value_digests(server, keys)
+    # Those that move meanwhile end at another version, in the same state.
+    documents = lambda: [server.run("SM.GET", key) for key in keys[:1000]]
+    before = value_digests(server, keys[1000:]), documents()
     hits = lambda: server.info("stats")["active_defrag_hits"]
     some = kept[:1000]
     while_moving = lambda: move_all(server, some, "s2", "on the way") or hits() > 2 * len(kept)
@@ -471,7 +473,7 @@ def test_active_defrag(servers):
     # These writes overwrite memory that was freed although a pointer to it is left.
     fill(server, 20_000, lambda i: big(20 + i % 50, 2), "n")
     move_all(server, range(20_000), "s1", "another {}", "n")
-    assert value_digests(server, keys) == before
+    assert (value_digests(server, keys[1000:]), documents()) == before
 
 
 def move_all(server, numbers, state, reason, name="m"):
