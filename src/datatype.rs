@@ -12,11 +12,11 @@ use redis_state_core::{
 
 use crate::errors::{document_text, redacted_document_text};
 use crate::server::io::{Digest, Io};
-use crate::server::value_type::{Mover, TypeHandle, ValueType};
+use crate::server::value_type::{Mover, Place, TypeHandle, ValueType};
 use crate::server::{self, log};
 use crate::store::{self, INTERNER};
 use crate::text::key_for_log;
-use crate::{config, stats};
+use crate::{config, deadlines, stats};
 
 /// The encoding of the old module: the machine's JSON.
 const JSON: c_int = 1;
@@ -43,7 +43,11 @@ impl ValueType for Machine {
         if let Err(why) = &machine {
             log_refused(io, why);
         }
-        machine.ok()
+        let mut machine = machine.ok()?;
+        if let Some(place) = io.place() {
+            deadlines::add(place, &mut machine, server::clock());
+        }
+        Some(machine)
     }
 
     fn record(&self) -> Vec<u8> {
@@ -95,8 +99,18 @@ impl ValueType for Machine {
         self.digest_parts(|parts| digest.add(parts));
     }
 
-    fn copy(&self) -> Self {
-        self.clone()
+    fn copy(&self, to: Place<'_>) -> Self {
+        let mut copy = self.clone();
+        deadlines::add(to, &mut copy, server::clock());
+        copy
+    }
+
+    fn unlinked(&self) {
+        deadlines::lose(self);
+    }
+
+    fn freed(&self) {
+        deadlines::forget(self);
     }
 
     /// Moves the machine's own blocks, but not the definition: other machines point to it.

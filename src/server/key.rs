@@ -120,12 +120,27 @@ impl<T: ValueType> WriteKey<'_, T> {
     /// Stores a value and clears the expiry. An existing value is replaced in place, as SET does:
     /// the key is neither deleted nor new, and keeps its access statistics.
     pub fn put(&mut self, value: T) {
-        if let Some(present) = self.value_mut() {
-            *present = value;
+        if self.replace(value) {
             self.clear_expiry();
-        } else {
-            self.insert(value);
         }
+    }
+
+    /// Stores a value and keeps the expiry. Returns whether there was a value.
+    pub fn replace(&mut self, value: T) -> bool {
+        let Some(present) = self.value_mut() else {
+            self.insert(value);
+            return false;
+        };
+        present.freed();
+        *present = value;
+        true
+    }
+
+    /// Deletes the key.
+    pub fn delete(&mut self) {
+        // SAFETY: the handle is open for writing. The server frees the value.
+        unsafe { api!(RedisModule_DeleteKey(self.handle.0)) };
+        self.value = None;
     }
 
     /// Tells WATCH, client-side caching and keyspace events that the key has changed, and closes
@@ -136,6 +151,37 @@ impl<T: ValueType> WriteKey<'_, T> {
         context.signal_modified(name);
         drop(self);
         context.notify(event, name);
+    }
+
+    /// As [`commit`](Self::commit), with so many events, and a last one if the key was deleted. Opens
+    /// the key again: whoever hears of an event may have changed it.
+    ///
+    /// # Errors
+    ///
+    /// If the key holds a value of another type now.
+    pub fn commit_and_reopen(
+        self,
+        event: &std::ffi::CStr,
+        times: usize,
+        is_deleted: bool,
+    ) -> Result<Self, WrongType> {
+        let (context, name) = (self.context, self.name);
+        context.signal_modified(name);
+        drop(self);
+        for _ in 0..times {
+            context.notify(event, name);
+        }
+        if is_deleted {
+            context.notify_deleted(name);
+        }
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
+        let handle = Handle::open(context, name, mode);
+        Ok(Self {
+            value: handle.value()?,
+            handle,
+            context,
+            name,
+        })
     }
 
     fn clear_expiry(&mut self) {

@@ -1,6 +1,7 @@
 //! The commands that write.
 
 mod documents;
+mod due;
 mod moves;
 
 pub mod create;
@@ -13,3 +14,4 @@ pub mod new;
 pub mod redefine;
 pub mod reset;
 pub mod set;
+pub mod timeout;

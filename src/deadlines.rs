@@ -1,0 +1,315 @@
+//! When machines' timers are due, and the alarm that fires them.
+//!
+//! The truth is in the machines. The index here holds hints: which keys to look at, and when. Each
+//! command that changes a machine settles its hint; loads, copies and deletions come in by the data
+//! type, and what happens to whole databases by the server's events. RENAME and MOVE tell nobody where
+//! a machine went: its hint is lost then, and heals when a command changes the machine, or by a walk
+//! over the keys, which begins when hints are lost.
+//!
+//! Only the main thread gets here, except by [`forget`]: the server frees values in the background.
+
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis_state_core::{Deadlines, Handle, Machine};
+
+use crate::config;
+use crate::server::alarm::{self, Alarm};
+use crate::server::context::{Context, Str};
+use crate::server::data_events::DataEvent;
+use crate::server::scan::Cursor;
+use crate::server::value_type::Place;
+use crate::stats;
+
+/// The longest that one alarm works.
+const SLICE: Duration = Duration::from_millis(1);
+/// The pause between two alarms if there is more to do: with the slice, a quarter of the time.
+const BUSY_MS: u64 = 3;
+/// The pause while nothing may be written: on a replica, and while clients are paused.
+const WAITING_MS: u64 = 100;
+/// The longest pause. The server's alarms go by the wall clock, which may jump.
+const IDLE_MS: u64 = 1000;
+/// How many steps a walk makes before it looks at the clock.
+const STEPS_AT_ONCE: usize = 50;
+/// The first pause after a walk that left hints lost, and the longest. It doubles each time.
+const WALK_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(60)];
+
+static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct State {
+    index: Deadlines,
+    /// That of data which are being loaded beside the present ones.
+    aside: Option<Deadlines>,
+    /// The alarm, and when it goes off, in ms since 1970.
+    alarm: Option<(Alarm, u64)>,
+    walk: Walk,
+}
+
+/// The walk over all keys that looks for machines whose hints are lost.
+#[derive(Default)]
+struct Walk {
+    /// The database, and where in it.
+    at: Option<(i32, Cursor)>,
+    /// When the next may begin, and the pause after it.
+    next: Option<Instant>,
+    pause: Duration,
+}
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Brings the hint of a machine up to date with its deadline. `before` is the hint that it had before
+/// it changed.
+#[inline]
+pub fn settle(context: Context<'_>, name: Str<'_>, machine: &mut Machine, before: Option<Handle>) {
+    if before.is_some() || machine.deadline().is_some() {
+        let place = Place {
+            database: context.database(),
+            key: name.bytes(),
+        };
+        let now = context.now();
+        let mut state = state();
+        state.settle(place, machine, before);
+        state.set_alarm(now);
+    }
+}
+
+/// Adds the hint of a machine that was loaded or copied.
+pub fn add(place: Place<'_>, machine: &mut Machine, now: u64) {
+    let Some(deadline) = machine.deadline() else {
+        return;
+    };
+    let mut state = state();
+    let index = match &mut state.aside {
+        Some(aside) => aside,
+        None => &mut state.index,
+    };
+    let handle = index.insert(place.database, place.key, deadline.at);
+    machine.set_deadline_handle(Some(handle));
+    state.set_alarm(now);
+}
+
+/// Notes that a machine has left its name.
+pub fn lose(machine: &Machine) {
+    if let Some(handle) = machine.deadline_handle() {
+        state().index.lose(handle);
+    }
+}
+
+/// Removes the hint of a machine that goes. On whichever thread.
+pub fn forget(machine: &Machine) {
+    if let Some(handle) = machine.deadline_handle() {
+        state().remove(handle);
+    }
+}
+
+/// Follows what happens to whole databases.
+pub fn on_data_event(event: DataEvent) {
+    let mut state = state();
+    match event {
+        DataEvent::Flushed(None) => state.index.clear(),
+        // Each machine of that database is freed, and its hint removed.
+        DataEvent::Flushed(Some(_)) => {}
+        DataEvent::Swapped(one, other) => state.index.swap(one, other),
+        DataEvent::AsideBegun => state.aside = Some(Deadlines::default()),
+        DataEvent::AsideDone => {
+            if let Some(aside) = state.aside.take() {
+                state.index = aside;
+            }
+        }
+        DataEvent::AsideAborted => state.aside = None,
+    }
+}
+
+/// What INFO shows.
+pub struct Figures {
+    /// Timers that are going.
+    pub pending: usize,
+    /// Those of machines that were renamed or moved and were not met since.
+    pub lost: usize,
+}
+
+/// Returns what INFO shows.
+pub fn figures() -> Figures {
+    let state = state();
+    Figures {
+        pending: state.index.len(),
+        lost: state.index.lost(),
+    }
+}
+
+/// Notes that a timer fired so many ms after it was due.
+pub fn note_fired(late_ms: u64) {
+    stats::TIMERS_FIRED.increment();
+    stats::TIMERS_LATE.note(late_ms);
+}
+
+/// Fires what is due, looks for what is lost, and sets the next alarm. The server calls this.
+pub fn on_alarm(context: Context<'_>) {
+    let begin = Instant::now();
+    let least = if !config::fires_timers() {
+        IDLE_MS
+    } else if !context.may_write_now() {
+        WAITING_MS
+    } else {
+        fire(context, begin);
+        walk(context, begin);
+        BUSY_MS
+    };
+    let now = context.now();
+    let mut state = state();
+    state.alarm = None;
+    state.set_next_alarm(now, least);
+}
+
+/// Fires timers until none is due or the time is over.
+fn fire(context: Context<'_>, begin: Instant) {
+    let mut name = Vec::new();
+    while begin.elapsed() < SLICE {
+        let (handle, database) = {
+            let mut state = state();
+            let now = context.now();
+            let Some(due) = state.index.first_due(now) else {
+                return;
+            };
+            name.clear();
+            name.extend_from_slice(due.name);
+            let (handle, database) = (due.handle, due.database);
+            // The command brings the hint up to date. If it is refused, the hint has its pause.
+            state.index.postpone(handle, now);
+            (handle, database)
+        };
+        if !context.select(database) || !context.call_on_key(c"SM.TIMEOUT", &name) {
+            stats::TIMERS_REFUSED.increment();
+            continue;
+        }
+        let mut state = state();
+        if state.index.is_postponed(handle) {
+            // The key doesn't have that machine any more.
+            state.index.remove(handle);
+        }
+    }
+}
+
+/// Goes on with the walk over all keys, if hints are lost, until the time is over.
+fn walk(context: Context<'_>, begin: Instant) {
+    let mut walk = {
+        let mut state = state();
+        if state.index.lost() == 0 || state.walk.next.is_some_and(|next| next > begin) {
+            return;
+        }
+        std::mem::take(&mut state.walk)
+    };
+    let mut is_over = false;
+    while !is_over && begin.elapsed() < SLICE {
+        is_over = walk.go_on(context);
+    }
+    if is_over {
+        let pause = (2 * walk.pause).clamp(WALK_PAUSES[0], WALK_PAUSES[1]);
+        walk = Walk {
+            at: None,
+            next: Some(begin + pause),
+            pause,
+        };
+    }
+    let mut state = state();
+    if state.index.lost() == 0 {
+        walk = Walk::default();
+    }
+    state.walk = walk;
+}
+
+impl Walk {
+    /// Makes some steps. Returns whether the walk is over.
+    fn go_on(&mut self, context: Context<'_>) -> bool {
+        let (database, cursor) = self.at.get_or_insert_with(|| (0, Cursor::new()));
+        if !context.select(*database) {
+            return true;
+        }
+        let heal = |key: &[u8], machine: &mut Machine| {
+            if let Some(handle) = machine.deadline_handle()
+                && state().index.heal(handle, *database, key)
+            {
+                stats::TIMERS_HEALED.increment();
+            }
+        };
+        for _ in 0..STEPS_AT_ONCE {
+            if !cursor.step(context, heal) {
+                self.at = Some((*database + 1, Cursor::new()));
+                break;
+            }
+        }
+        false
+    }
+}
+
+impl State {
+    fn settle(&mut self, place: Place<'_>, machine: &mut Machine, before: Option<Handle>) {
+        let Some(deadline) = machine.deadline() else {
+            machine.set_deadline_handle(None);
+            before.inspect(|&handle| self.remove(handle));
+            return;
+        };
+        let kept = before.filter(|&handle| self.index.change(handle, deadline.at));
+        if let Some(handle) = kept {
+            if self.index.heal(handle, place.database, place.key) {
+                stats::TIMERS_HEALED.increment();
+            }
+            machine.set_deadline_handle(kept);
+            return;
+        }
+        before.inspect(|&handle| self.remove(handle));
+        let handle = self.index.insert(place.database, place.key, deadline.at);
+        machine.set_deadline_handle(Some(handle));
+    }
+
+    fn remove(&mut self, handle: Handle) {
+        if !self.index.remove(handle)
+            && let Some(aside) = &mut self.aside
+        {
+            aside.remove(handle);
+        }
+    }
+
+    /// Sets the alarm for the first deadline, unless there is one for an earlier moment.
+    fn set_alarm(&mut self, now: u64) {
+        self.set_next_alarm(now, 1);
+    }
+
+    /// The same, but at least `least` ms from now.
+    fn set_next_alarm(&mut self, now: u64, least: u64) {
+        let first = self.index.first().map(|first| first.saturating_sub(now));
+        let lost = (self.index.lost() > 0).then(|| self.walk.pause_left());
+        let Some(wanted) = first.into_iter().chain(lost).min() else {
+            return;
+        };
+        let pause = wanted.clamp(least, IDLE_MS);
+        let at = now + pause;
+        if self
+            .alarm
+            .as_ref()
+            .is_some_and(|&(_, set)| set <= at && set + IDLE_MS > now)
+        {
+            return;
+        }
+        if let Some((alarm, _)) = self.alarm.take() {
+            alarm.cancel();
+        }
+        let pause = u32::try_from(pause).unwrap_or(u32::MAX);
+        self.alarm = alarm::set(pause).map(|alarm| (alarm, at));
+    }
+}
+
+impl Walk {
+    /// Returns how long until the next walk may begin, in ms.
+    fn pause_left(&self) -> u64 {
+        let left = self
+            .next
+            .map(|next| next.saturating_duration_since(Instant::now()));
+        left.map_or(0, |left| {
+            u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! An alarm: the server calls the module back after some milliseconds.
+//!
+//! The server runs alarms between commands, never within a script or a transaction, and not while it
+//! loads a file. It runs them on replicas and while clients are paused too: whoever writes in one
+//! asks first, see [`Context::may_write_now`](crate::server::context::Context::may_write_now).
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::OnceLock;
+
+use redis_module::raw;
+
+use crate::server::api::api;
+use crate::server::context::{Context, Standing};
+use crate::server::guard::guarded;
+
+/// What an alarm runs.
+static CALLBACK: OnceLock<fn(Context<'_>)> = OnceLock::new();
+
+/// The context in which alarms are set: that of the load call is gone by then.
+static STANDING: OnceLock<Standing> = OnceLock::new();
+
+/// An alarm that was set.
+#[derive(Debug)]
+pub struct Alarm(raw::RedisModuleTimerID);
+
+/// Prepares alarms: each calls `callback`.
+pub fn prepare(context: Context<'_>, callback: fn(Context<'_>)) {
+    // A module is loaded once in a process.
+    let _ = CALLBACK.set(callback);
+    let _ = STANDING.set(Standing::new(context));
+}
+
+/// Sets an alarm. `None` before [`prepare`].
+pub fn set(after_ms: u32) -> Option<Alarm> {
+    let standing = STANDING.get()?;
+    // SAFETY: the context stands until the process ends, and only the main thread gets here.
+    let id = unsafe {
+        api!(RedisModule_CreateTimer(
+            standing.raw(),
+            after_ms.into(),
+            Some(on_alarm),
+            ptr::null_mut()
+        ))
+    };
+    Some(Alarm(id))
+}
+
+impl Alarm {
+    /// Calls the alarm off. One that went off already is no error.
+    pub fn cancel(self) {
+        let Some(standing) = STANDING.get() else {
+            return;
+        };
+        // SAFETY: as in `set`; the server looks the number up.
+        unsafe {
+            api!(RedisModule_StopTimer(
+                standing.raw(),
+                self.0,
+                ptr::null_mut()
+            ))
+        };
+    }
+}
+
+unsafe extern "C" fn on_alarm(context: *mut raw::RedisModuleCtx, _data: *mut c_void) {
+    guarded("alarm", || {
+        // SAFETY: the server's context, for this call.
+        let context = unsafe { Context::new(context) };
+        if let Some(callback) = CALLBACK.get() {
+            callback(context);
+        }
+    });
+}
