@@ -41,18 +41,20 @@ fn table(commands: &Object) -> String {
     out
 }
 
-/// Writes an `impl Described` for each command: its name, its largest number of arguments, and
-/// whether it writes.
+/// Writes an `impl Described` for each command: its name, its largest number of arguments,
+/// whether it writes, and since when it is there.
 fn descriptions(commands: &Object) -> String {
     let description = |(name, command): (&String, &Value)| {
         let command = object(name, command);
         format!(
             "impl Described for {} {{ const NAME: &'static str = {name:?}; \
              const C_NAME: &'static std::ffi::CStr = c{name:?}; \
-             const MAX_ARGUMENTS: usize = {}; const WRITES: bool = {}; }}\n",
+             const MAX_ARGUMENTS: usize = {}; const WRITES: bool = {}; \
+             const SINCE: &'static str = {:?}; }}\n",
             path(name, command),
             max_arguments(command).saturating_add(1),
-            writes(command)
+            writes(command),
+            text(name, command, "since"),
         )
     };
     commands.iter().map(description).collect()

@@ -1,5 +1,6 @@
-"""Sends every command with random arguments of any number: the reply must be the model's, or an error
-if the arguments are wrong. Most of them are nonsense, so that every path of the argument code runs."""
+"""Sends every command of version 1.0 with random arguments of any number: the reply must be the model's, or
+an error if the arguments are wrong. Most of them are nonsense, so that every path of the argument code runs.
+test_options.py does the same with the options of the newer commands."""
 
 import json
 import random

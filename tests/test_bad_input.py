@@ -48,7 +48,35 @@ REFUSED = {
     "timer to nowhere": (b'{"initial":"a","map":{},"after":{"a":{"ms":1}}}', ["after.a.to: missing"]),
     "timer of no time": (b'{"initial":"a","map":{},"after":{"a":{"ms":0,"to":"a"}}}', ["after.a.ms: expected"]),
     "history of none": (b'{"initial":"a","map":{},"history":0}', ["history: expected a whole number from 1 to 255"]),
+    "history too long": (b'{"initial":"a","map":{},"history":256}', ["history: expected a whole number from 1 to 255"]),
+    "history of a half": (b'{"initial":"a","map":{},"history":1.5}', ["history: expected a whole number"]),
+    "history a text": (b'{"initial":"a","map":{},"history":"20"}', ["history: expected a whole number"]),
+    "timer of too much time": (
+        b'{"initial":"a","map":{},"after":{"a":{"ms":9007199254740992,"to":"a"}}}',
+        ["after.a.ms: expected a whole number from 1 to 9007199254740991"],
+    ),
+    "timer with a field more": (b'{"initial":"a","map":{},"after":{"a":{"to":"a","at":1}}}', ["expected ms or to"]),
+    "timer twice": (b'{"initial":"a","map":{},"after":{"a":{"to":"a"},"a":{"to":"a"}}}', ["after.a: key given twice"]),
+    "no name": (b'{"initial":"a","map":{},"name":""}', ["name: expected 1 to 256 bytes, found 0 bytes"]),
+    "long name": (
+        b'{"initial":"a","map":{},"name":"%s"}' % (b"n" * 257),
+        ["name: expected 1 to 256 bytes, found 257 bytes"],
+    ),
+    "name not a string": (b'{"initial":"a","map":{},"name":7}', ["name: expected a string, found 7"]),
     "revision alone": (b'{"initial":"a","map":{},"revision":1}', ["revision: only a document with a name has one"]),
+    "revision alone, first": (
+        b'{"revision":0,"initial":"a","map":{}}',
+        ["revision: only a document with a name has one"],
+    ),
+    "revision too large": (
+        b'{"initial":"a","map":{},"name":"n","revision":4294967296}',
+        ["revision: expected a whole number from 0 to 4294967295"],
+    ),
+    "revision below zero": (
+        b'{"initial":"a","map":{},"name":"n","revision":-1}',
+        ["revision: expected a whole number from 0 to 4294967295"],
+    ),
+    "current of no state": (b'{"initial":"a","map":{},"current":"b"}', ['the document has no state "b"']),
     "target a number": (
         b'{"initial":"a","map":{"bar":["b",7]}}',
         ["invalid machine: map.bar[1]: expected a string, found 7"],
@@ -91,8 +119,10 @@ def refuse(sm, text):
     assert reply.startswith(b"-ERR invalid machine: "), reply
     assert reply.count(b"\r\n") == 1
     assert len(reply) < 1000, "an error is a line to be read, however large the document"
+    # The same in the other commands that read a document, whatever the key holds.
+    for key in ("new", "m"):
+        assert sm("SM.SET", key, text) == sm("SM.NEW", key, text) == sm("SM.REDEFINE", key, text) == reply
     assert sm("SM.GET", "m") == bulk(order("boo", "kept"))
-    assert sm("SM.SET", "new", text) == reply
     assert sm("EXISTS", "new") == b":0\r\n"
     return reply
 
@@ -160,6 +190,28 @@ def test_at_the_limits_it_is_accepted(wire):
     wide = {"a": ["a"] * 1_000_000}
     assert wire("SM.SET", "transitions", json.dumps({"initial": "a", "map": wide})) == OK
     assert wire("SM.MUTATE", "transitions", "a") == OK
+
+
+LABEL = '"history":255,"name":"%s","revision":4294967295' % ("n" * 256)
+MOST = '{"map":{"a":{"e":[]}},"any":{"f":"a"},"after":{"a":{"ms":9007199254740991,"to":null}},%s,"initial":"a"}' % LABEL
+
+
+@pytest.mark.parametrize("text", [MOST, '{"map":{},"history":1,"name":"n","revision":0,"initial":"a"}'])
+def test_the_largest_and_the_smallest_of_each_field(wire, text):
+    assert wire("SM.SET", "m", text) == OK
+    assert wire("SM.GET", "m") == bulk('{"current":"a",' + text[1:])
+    assert wire("SM.NEW", "n", text).startswith(b"*3\r\n" + bulk("created"))
+    assert wire("SM.REDEFINE", "n", text).startswith(b"*3\r\n" + bulk("redefined"))
+
+
+@pytest.mark.parametrize("command", ["SM.NEW", "SM.REDEFINE"])
+def test_a_bad_document_before_another_type_and_bad_options_before_it(wire, command):
+    """The document is part of the syntax, which comes before the key."""
+    wire("SET", "text", "x")
+    assert wire(command, "text", "{").startswith(b"-ERR invalid machine: ")
+    assert wire(command, "text", "{", "NO").startswith(b"-ERR ")
+    assert wire(command, "text", '{"map":{},"initial":"a"}').startswith(b"-WRONGTYPE ")
+    assert wire("GET", "text") == bulk("x")
 
 
 @pytest.mark.parametrize("size", [1_000, 100_000, 4_000_000])

@@ -104,14 +104,34 @@ def test_lua_in_a_cluster(client):
 # ---- a slot moves from one node to another --------------------------------------------------------
 
 
+FAR = 9007199254740991
+DIARY = '{"map":{"a":{"go":"b"},"b":{"go":"a"}},"after":{"b":{"to":null}},"history":9,"initial":"a"}'
+# Machines that no command says all of, so that a slot import gets their records.
+REMEMBERING = ["{k}:remembers", "{k}:remembers too"]
+
+
+def remembered(node, key):
+    """Returns the expiry, what SM.INFO says apart from the number of machines, and the history."""
+    return node.run("PEXPIRETIME", key), node.raw("SM.INFO", key)[:-1], node.raw("SM.HISTORY", key)
+
+
+def goes_on(node, key):
+    assert node.run("SM.FIRE", key, "go", "ID", "moved") == [b"repeated", b"b", 2]
+    assert node.run("SM.FIRE", key, "go", "IFVERSION", "2") == [b"moved", b"a", 3]
+
+
 @pytest.fixture
 def moving(nodes):
     """Yields machines in the slot of {k}, the slot's node and another node. Moves the slot back afterwards."""
     home = owner(nodes, "{k}")
     other = next(node for node in nodes if node is not home)
-    keys = [f"{{k}}:{i}" for i in range(20)]
+    keys = [f"{{k}}:{i}" for i in range(20)] + REMEMBERING
     with home.client() as client:
-        for i, key in enumerate(keys):
+        for key in REMEMBERING:
+            client.execute_command("SM.NEW", key, DIARY, "ID", "made")
+            client.execute_command("SM.FIRE", key, "go", "ID", "moved", "BY", "me", "REASON", "why", "DUE", FAR)
+            client.execute_command("PEXPIREAT", key, 33177117420000)
+        for i, key in enumerate(keys[:20]):
             client.execute_command("SM.SET", key, ORDER)
             if i % 2:
                 client.execute_command("SM.MUTATE", key, "boo", f"reason {i}")
@@ -124,6 +144,7 @@ def moving(nodes):
 def test_migrate_key_by_key(nodes, moving):
     home, other, keys = moving
     before = value_digests(home, keys)
+    shown = [remembered(home, key) for key in REMEMBERING]
     number = slot(home, "{k}")
     other.run("CLUSTER", "SETSLOT", number, "IMPORTING", home.node_id())
     home.run("CLUSTER", "SETSLOT", number, "MIGRATING", other.node_id())
@@ -139,8 +160,11 @@ def test_migrate_key_by_key(nodes, moving):
     for node in (other, home):
         node.run("CLUSTER", "SETSLOT", number, "NODE", other.node_id())
     assert value_digests(other, keys) == before
+    assert [remembered(other, key) for key in REMEMBERING] == shown
     with other.client() as client:
         assert client.execute_command("SM.MUTATE", keys[0], "boo") == b"OK"
+    for key in REMEMBERING:
+        goes_on(other, key)
     other.run("FLUSHALL")
 
 
@@ -156,12 +180,16 @@ def test_valkeys_atomic_slot_migration(nodes, moving):
     for limit in ("max-states", "max-transitions", "max-reason-bytes"):
         other.run("CONFIG", "SET", f"redisstate.{limit}", 1)
     before = value_digests(home, keys)
+    shown = [remembered(home, key) for key in REMEMBERING]
     number = slot(home, "{k}")
     home.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", number, number, "NODE", other.node_id())
     arrived = lambda: other.run("CLUSTER", "COUNTKEYSINSLOT", number) == len(keys)
     wait_until(arrived, "the slot to arrive", 60)
     wait_until(lambda: not home.run("CLUSTER", "COUNTKEYSINSLOT", number), "the slot to leave", 60)
     assert value_digests(other, keys) == before
+    assert [remembered(other, key) for key in REMEMBERING] == shown
+    for key in REMEMBERING:
+        goes_on(other, key)
     for limit in ("max-states", "max-transitions", "max-reason-bytes"):
         other.run("CONFIG", "SET", f"redisstate.{limit}", 1000)
     other.run("FLUSHALL")

@@ -226,6 +226,37 @@ def test_hints_as_the_reference_writes_them():
         assert f"\n## {command}\n\n    {line.replace(chr(92), '')}\n" in page
 
 
+def options(arguments):
+    """Yields each option of a command as its line in the reference begins: `TOKEN value …`."""
+    for entry in arguments:
+        if entry["type"] == "oneof":
+            yield from options(entry["arguments"])
+        elif "token" in entry and entry["type"] != "pure-token":
+            values = entry.get("arguments", [entry])
+            yield entry["token"], " ".join([entry["token"], *(value["name"] for value in values)])
+
+
+def test_the_reference_explains_every_option():
+    """The table of options has a row for each, which says whose it is if not every command with a verdict
+    has it; and each section leads to the table."""
+    page = (ROOT / "docs/commands.md").read_text()
+    table = page.split("\n## Options\n")[1].split("\n## ")[0]
+    having = {
+        name: dict(options(METADATA[name]["arguments"])) for name in METADATA if METADATA[name]["since"] != "1.0.0"
+    }
+    having = {name: found for name, found in having.items() if found and name != "SM.HISTORY"}
+    assert set(having) == {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE"}
+    for option in {option for found in having.values() for option in found}:
+        (row,) = [line for line in table.splitlines() if line.startswith(f"| `{option} ")]
+        assert {found[option] for found in having.values() if option in found} <= {row.split("`")[1]}
+        takes = {name for name in having if option in having[name]}
+        named = {name for name in having if f"`{name}`" in row}
+        assert named in (takes, set(having) - takes) or (not named and takes == set(having)), option
+    for name in having:
+        section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        assert "(#options)" in section and "(#verdicts)" in section
+
+
 @every_command
 def test_the_reference_has_complexity_and_categories(command):
     page = (ROOT / "docs/commands.md").read_text()

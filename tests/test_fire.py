@@ -1,5 +1,6 @@
 """SM.FIRE, SM.MOVE, SM.FORCE, SM.NEW, SM.REDEFINE, SM.EVENTS, SM.INFO and SM.HISTORY: replies as bytes on
-the wire, the options, the order of checks, and what a command that fails leaves behind."""
+the wire, the order of checks, and what a command that fails leaves behind. The options are in
+test_options.py."""
 
 import json
 import time
@@ -355,73 +356,6 @@ def test_what_redefine_refuses(shop, db):
     assert shop("SM.REDEFINE", "m", other, "RENAME", "new").startswith(b"-ERR RENAME")
     assert digest(db.server) == before
     assert shop("SM.REDEFINE", "m", other, "RENAME", "new", "y") == verdict("redefined", "y", 2)
-
-
-# ---- options --------------------------------------------------------------------------------------
-
-
-def test_options_in_any_order_and_case(db):
-    options = [("ifstate", "new"), ("IfVersion", "1"), ("id", "x"), ("BY", ""), ("reason", "é"), ("to", "paid")]
-    for turn in range(len(options)):
-        for order in (options[turn:] + options[:turn], options[turn::-1] + options[:turn:-1]):
-            db.execute_command("DEL", "m")
-            db.execute_command("SM.SET", "m", SHOP)
-            words = [word for option in order for word in option]
-            assert db.execute_command("SM.FIRE", "m", "pay", *words) == [b"moved", b"paid", 2], words
-
-
-BAD = [
-    ("NO 1", "unknown option 'NO'"), ("TO", "TO"), ("IFSTATE", "IFSTATE"), ("IFVERSION", "IFVERSION"), ("ID", "ID"),
-    ("BY", "BY"), ("REASON", "REASON"), ("AFTER", "AFTER"), ("DUE", "DUE"), ("TO paid TO paid", "TO"),
-    ("IFSTATE new IFSTATE new", "IFSTATE"), ("IFVERSION 1 IFVERSION 1", "IFVERSION"), ("ID x id x", "ID"),
-    ("BY x BY x", "BY"), ("REASON x REASON x", "REASON"), ("AFTER 1 AFTER 1", "AFTER"), ("DUE 1 DUE 1", "DUE"),
-    ("AFTER 1 DUE 1", "AFTER and DUE"), ("DUE 1 AFTER 1", "AFTER and DUE"),
-    ("IFVERSION 0", "from 1 to 4294967295"), ("IFVERSION 4294967296", "from 1 to 4294967295"),
-    ("IFVERSION -1", "from 1 to 4294967295"), ("IFVERSION +1", "from 1 to 4294967295"), ("IFVERSION 1.0", "IFVERSION"),
-    ("AFTER 0", "from 1 to 9007199254740991"), ("AFTER 9007199254740992", "from 1 to 9007199254740991"),
-    ("DUE -1", "from 0 to 9007199254740991"), ("DUE 9007199254740992", "from 0 to 9007199254740991"),
-    ("DUE 99999999999999999999999", "from 0 to 9007199254740991"),
-    ("ID " + "x" * 65, "1 to 64 bytes"), ("BY " + "x" * 257, "256 bytes"), ("AT 1 x", "unknown option 'AT'"),
-    ("AFTER 1", "timer"), ("DUE 1", "timer"), ("COUNT 1", "unknown option"), ("STATE x", "unknown option"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("options, said", BAD, ids=[o[:25] for o, _ in BAD])
-def test_bad_options(db, options, said):
-    db.execute_command("SM.SET", "m", SHOP)
-    before = digest(db.server)
-    with pytest.raises(Exception, match=said):
-        db.execute_command("SM.FIRE", "m", "pay", *options.split())
-    if not said.startswith("timer"):
-        for key in ("none", "m"):
-            with pytest.raises(Exception, match=said):
-                db.execute_command("SM.FIRE", key, "nonsense", *options.split())
-    assert digest(db.server) == before
-    assert db.execute_command("SM.INFO", "m")[7] == 1
-
-
-@pytest.mark.parametrize("option", ["ID", "BY", "REASON"])
-def test_options_are_text(db, option):
-    db.execute_command("SM.SET", "m", SHOP)
-    before = digest(db.server)
-    for command in (
-        ["SM.FIRE", "m", "pay"],
-        ["SM.MOVE", "m", "paid"],
-        ["SM.FORCE", "m", "sent"],
-        ["SM.NEW", "m", SHOP],
-    ):
-        with pytest.raises(Exception, match="UTF-8"):
-            db.execute_command(*command, option, b"a\xff")
-    assert digest(db.server) == before
-    with pytest.raises(Exception, match="1 to 64"):
-        db.execute_command("SM.FIRE", "m", "pay", "ID", "")
-
-
-def test_longest_options(db):
-    db.execute_command("SM.SET", "m", SHOP)
-    id, by = "i" * 64, "é" * 128
-    assert db.execute_command("SM.FIRE", "m", "pay", "ID", id, "BY", by) == [b"moved", b"paid", 2]
-    assert db.execute_command("SM.FIRE", "m", "pay", "ID", id) == [b"repeated", b"paid", 2]
 
 
 # ---- the order of checks --------------------------------------------------------------------------

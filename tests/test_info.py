@@ -198,6 +198,36 @@ def test_moves(counted):
     assert counted("SM.MUTATE", "m", "boo", "why", "NONSENSE") == {}
 
 
+SHOP = '{"map":{"new":{"pay":"paid","split":["paid","void"]}},"any":{"void":"void"},"history":9,"initial":"new"}'
+
+
+def test_moves_with_a_verdict(server, counted):
+    server.run("SM.SET", "shop", SHOP)
+    assert counted("SM.FIRE", "shop", "pay", "ID", "x") == {"moves_done": 1}
+    assert counted("SM.FIRE", "shop", "pay", "ID", "x") == {}, "repeated"
+    assert counted("SM.FIRE", "shop", "pay", "IFVERSION", "1") == {}, "conflict"
+    assert counted("SM.FIRE", "shop", "pay") == {"moves_refused": 1}
+    assert counted("SM.FIRE", "shop", "nonsense") == {"moves_refused": 1}
+    assert counted("SM.MOVE", "shop", "new") == {"moves_refused": 1}
+    assert counted("SM.MOVE", "shop", "void") == {"moves_done": 1}
+    assert counted("SM.FORCE", "shop", "nowhere") == {"moves_refused": 1}
+    assert counted("SM.FORCE", "shop", "new") == {"moves_done": 1}
+    assert counted("SM.FIRE", "shop", "split") == {}, "an error"
+    assert counted("SM.FIRE", "shop", "pay", "NO") == {}
+    assert counted("SM.FIRE", "none", "pay") == {}
+    assert counted("SM.RESET", "shop") == {"moves_done": 1}, "it starts the time of entry anew"
+
+
+def test_documents_with_a_verdict(counted):
+    assert counted("SM.NEW", "n", ORDER) == {"documents_recognised": 1}
+    assert counted("SM.NEW", "o", SHOP) == {"documents_parsed": 1}
+    assert counted("SM.NEW", "o", SHOP) == {"documents_recognised": 1}, "it is read although there is a machine"
+    assert counted("SM.NEW", "p", b"nonsense") == {}
+    assert counted("SM.REDEFINE", "n", b"nonsense") == {}
+    assert counted("SM.REDEFINE", "n", SHOP, "RENAME", "bar", "paid") == {"documents_recognised": 1, "moves_done": 1}
+    assert counted("SM.REDEFINE", "n", OTHER, "RENAME", "paid", "on") == {"documents_parsed": 1, "moves_done": 1}
+
+
 def test_moves_in_edge_mode(servers):
     server = servers.start(module_args="compat edge")
     server.run("SM.SET", "m", ORDER)
@@ -229,6 +259,9 @@ def test_reading_counts_nothing(counted):
         "CAN m bar",
         "EXPORT m DOT",
         "LINT m",
+        "EVENTS m",
+        "INFO m",
+        "HISTORY m",
         "TEMPLATE",
     ]:
         assert counted(*f"SM.{command}".split()) == {}, command
@@ -240,13 +273,26 @@ LIMITS = {
     "max-transitions 1": ["SM.SET", "n", OTHER],
     "max-reason-bytes 3": ["SM.MUTATE", "m", "boo", "four"],
 }
+WITH_A_VERDICT = {
+    "max-document-bytes": [["SM.NEW", "n", OTHER], ["SM.REDEFINE", "m", OTHER]],
+    "max-reason-bytes": [
+        ["SM.FIRE", "m", "", "TO", "boo", "REASON", "four"],
+        ["SM.MOVE", "m", "boo", "REASON", "four"],
+        ["SM.FORCE", "m", "boo", "REASON", "four"],
+        ["SM.NEW", "n", ORDER, "REASON", "four"],
+        ["SM.REDEFINE", "m", ORDER, "REASON", "four"],
+    ],
+}
+WITH_A_VERDICT |= dict.fromkeys(("max-states", "max-transitions"), WITH_A_VERDICT["max-document-bytes"])
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_limits(server, counted, limit):
     name, value = limit.split()
     server.run("CONFIG", "SET", f"redisstate.{name}", value)
-    assert counted(*LIMITS[limit]) == {"limits_hit": 1}
+    for command in (LIMITS[limit], *WITH_A_VERDICT[name]):
+        assert counted(*command) == {"limits_hit": 1}, command
+    assert server.run("SM.STATE", "m") == [b"bar"] and server.run("EXISTS", "n") == 0
 
 
 def test_a_refused_payload(server, counted):

@@ -1,4 +1,4 @@
-"""Data of the old module (encoding version 1) can be loaded, and is saved as version 2."""
+"""Data of the old module (encoding version 1) can be loaded, and is saved in the encoding of today."""
 
 import json
 

@@ -12,7 +12,8 @@ IGNORE = ["propagation-error-behavior ignore"]
 
 needs_hiding = pytest.mark.skipif(not hides_user_data(), reason="this server has no config hide-user-data-from-log")
 
-DOCUMENT = '{"initial":"secret-new","map":{"secret-new":["secret-paid"]}}'
+DOCUMENT = '{"initial":"secret-new","map":{"secret-new":["secret-paid","secret-void"]}}'
+OTHER = '{"initial":"secret-other","map":{}}'
 # Each fails when it is replayed, and its error would quote a name.
 FAILS = {
     "wrong type in a row": ("SM.SET", KEY, '{"initial":"a","map":{"secret-row":"secret-text"}}'),
@@ -26,6 +27,25 @@ FAILS = {
     "option of a read": ("SM.GET", KEY, "secret-option"),
     "no such move": ("SM.MUTATE", KEY, "secret-nowhere", "secret-reason"),
     "no such key": ("SM.MUTATE", "secret-missing", "secret-paid"),
+    "no such event": ("SM.FIRE", KEY, "secret-event", "REASON", "secret-reason"),
+    "no such target": ("SM.FIRE", KEY, "", "TO", "secret-nowhere"),
+    "several targets": ("SM.FIRE", KEY, ""),
+    "no such state": ("SM.FORCE", KEY, "secret-nowhere"),
+    "no machine to move": ("SM.MOVE", "secret-missing", "secret-paid"),
+    "unknown option of a move": ("SM.MOVE", KEY, "secret-paid", "secret-option"),
+    "no number": ("SM.MOVE", KEY, "secret-paid", "IFVERSION", "secret-version"),
+    "no time": ("SM.MOVE", KEY, "secret-paid", "AT", "secret-time", "secret-user"),
+    "no text": ("SM.MOVE", KEY, "secret-paid", "BY", b"secret-\xff"),
+    "too long": ("SM.MOVE", KEY, "secret-paid", "ID", "secret" * 20),
+    "no timer": ("SM.MOVE", KEY, "secret-paid", "AFTER", "5"),
+    "a machine is there": ("SM.NEW", KEY, DOCUMENT),
+    "a lost state": ("SM.REDEFINE", KEY, OTHER),
+    "renamed to nothing": ("SM.REDEFINE", KEY, OTHER, "RENAME", "secret-new", "secret-nowhere"),
+    "no record": ("SM.LOAD", KEY, "secret-record"),
+    "option of SM.HISTORY": ("SM.HISTORY", KEY, "secret-option"),
+    "no count": ("SM.HISTORY", KEY, "COUNT", "secret-count"),
+    "an argument too many": ("SM.CREATE", KEY, "secret-argument"),
+    "no moment": ("SM.CREATE", KEY, "secret-option", "5", "secret-user"),
     "too many arguments": ("SM.STATE", KEY, "LIST", "secret-argument"),
 }
 each_failure = pytest.mark.parametrize("command", FAILS.values(), ids=FAILS)

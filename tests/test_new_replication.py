@@ -2,11 +2,12 @@
 what was accepted once is never refused elsewhere; and nobody but the server says when and who."""
 
 import json
+import time
 
 import pytest
 import redis
 
-from harness import SECOND_MODULE, digest, encode, follow, rewrite_aof, wait_in_sync
+from harness import SECOND_MODULE, digest, encode, follow, rewrite_aof, wait_for_rewrite, wait_in_sync
 from server_files import commands
 from test_replication import AOF, TINY_LIMITS, replicated, same_everywhere
 from versioned import Traffic, facts, past
@@ -314,3 +315,56 @@ def test_a_command_of_another_module_does_the_same_everywhere(servers):
     assert digest(primary) == expected
     for server in (primary, replica):
         assert b" fails " not in server.log()
+
+
+# With times, a history and a timer that is far away.
+TIMED = json.dumps({"map": {"a": {"go": "b"}, "b": {"go": "a"}}, "after": {"b": {"ms": 10**11, "to": "a"}}, "history": 9,
+                    "initial": "a"})  # fmt: skip
+SCRIPT = ("EVAL", "return redis.call(unpack(ARGV))", "1", "m", "SM.FIRE", "m", "go")
+
+
+@needs_second
+@pytest.mark.parametrize("call", [("SM.FIRE", "m", "go"), SCRIPT], ids=["call", "script"])
+def test_when_another_module_moved_a_machine_is_told_if_the_move_is_replicated(servers, call):
+    """The advice of docs/operations.md: let the call replicate what it did."""
+    primary, replica = servers.pair([*PLAIN_AOF, *SECOND], [*AOF, *SECOND])
+    primary.run("SM.NEW", "m", TIMED)
+    assert primary.run("REPLICATED.CALL", *call) == [b"moved", b"b", 2]
+    (_, at, _) = aof_moment(primary, b"SM.FIRE")
+    assert past(primary.client(), "m")[0]["at"] == at
+    assert facts(primary.client(), "m")["due"] == at + 10**11
+    shown = everything(primary)
+    assert shown[b"m"][1][0]["user"] == b""
+    same_everywhere(primary, replica)
+    # The full synchronisation made a new file.
+    wait_for_rewrite(replica)
+    for server in (primary, replica):
+        server.kill()
+        server.start()
+        assert everything(server) == shown
+        assert b" fails " not in server.log()
+
+
+def aof_moment(server, name):
+    """The last three words of the one command of this name in the incremental append-only file."""
+    (file,) = (server.folder / "appendonlydir").glob("*.incr.aof")
+    [words] = [words for words, _ in commands(file.read_bytes()) if words[0] == name]
+    assert words[-3] == b"AT"
+    return words[-3], int(words[-2]), words[-1]
+
+
+@needs_second
+def test_when_another_module_moved_a_machine_is_not_told_if_the_caller_is_replicated(servers):
+    """The warning of docs/operations.md: every node makes the move anew, and by its own clock."""
+    server = servers.start([*AOF, *SECOND])
+    server.run("SM.NEW", "m", TIMED)
+    assert server.run("VERBATIM.CALL", "SM.FIRE", "m", "go") == [b"moved", b"b", 2]
+    before = everything(server)[b"m"]
+    server.kill()
+    time.sleep(0.01)
+    server.start()
+    after = everything(server)[b"m"]
+    assert after[0]["since"] > before[0]["since"] and after[0]["due"] > before[0]["due"]
+    (made, _), (again, _) = before[1], after[1]
+    assert again["at"] > made["at"] and again["user"] == made["user"] == b""
+    assert again | {"at": 0} == made | {"at": 0}

@@ -5,7 +5,7 @@ import json
 import pytest
 import redis
 
-from harness import wait_in_sync
+from harness import digest, wait_in_sync
 from proxy import CuttingProxy
 
 TOGGLE = json.dumps({"map": {"off": {"press": "on"}, "on": {"press": "off"}}, "history": 20, "initial": "off"})
@@ -100,17 +100,44 @@ def test_what_did_not_happen_is_not_remembered(db, what):
     assert fire(db, "x") == [b"moved", b"on", 2]
 
 
-OTHERS = ["SM.FIRE m push", "SM.MOVE m on", "SM.FORCE m on", "SM.NEW m {}", "SM.REDEFINE m {}"]
+# Requests that succeed on a new machine of TOGGLE, and are different requests all of them.
+REQUESTS = [
+    "SM.FIRE m press", "SM.FIRE m press TO on", "SM.FIRE m push", "SM.MOVE m on", "SM.MOVE m off", "SM.FORCE m on",
+    "SM.FORCE m off", "SM.NEW m {}", "SM.REDEFINE m {}",
+]  # fmt: skip
+MADE = [request for request in REQUESTS if request not in ("SM.FIRE m push", "SM.MOVE m off", "SM.NEW m {}")]
 
 
-@pytest.mark.parametrize("other", OTHERS)
-def test_an_id_of_another_request_is_an_error(db, other):
+def words(request):
+    return [TOGGLE if word == "{}" else word for word in request.split()]
+
+
+@pytest.mark.parametrize("first", MADE)
+def test_an_id_of_another_request_is_an_error(db, first):
     db.execute_command("SM.NEW", "m", TOGGLE)
-    fire(db, "x")
-    words = [TOGGLE if word == "{}" else word for word in other.split()]
-    with pytest.raises(redis.exceptions.ResponseError, match="ID"):
-        db.execute_command(*words, "ID", "x")
-    assert fire(db, "x") == [b"repeated", b"on", 2]
+    made = db.execute_command(*words(first), "ID", "x")
+    assert made[0] in (b"moved", b"redefined")
+    before = digest(db.server)
+    for other in REQUESTS:
+        if other == first:
+            continue
+        for more in ([], ["IFVERSION", "9"], ["IFSTATE", "nowhere"]):
+            if more and other.startswith("SM.NEW"):
+                continue
+            with pytest.raises(redis.exceptions.ResponseError, match="^this ID was used for another move$"):
+                db.execute_command(*words(other), "ID", "x", *more)
+    assert digest(db.server) == before
+    assert db.execute_command(*words(first), "ID", "x") == [b"repeated", *made[1:]]
+
+
+def test_the_id_that_made_the_machine_is_no_other_request_s(db):
+    db.execute_command("SM.NEW", "m", TOGGLE, "ID", "x")
+    before = digest(db.server)
+    for other in set(REQUESTS) - {"SM.NEW m {}"}:
+        with pytest.raises(redis.exceptions.ResponseError, match="^this ID was used for another move$"):
+            db.execute_command(*words(other), "ID", "x")
+    assert digest(db.server) == before
+    assert db.execute_command("SM.NEW", "m", OTHER, "ID", "x") == [b"repeated", b"off", 1]
 
 
 def test_to_belongs_to_the_request(db):

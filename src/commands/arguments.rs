@@ -12,15 +12,17 @@ pub struct Arguments<'a> {
     args: Args<'a>,
     next: usize,
     command: &'static str,
+    is_frozen: bool,
 }
 
 impl<'a> Arguments<'a> {
     #[inline]
-    pub fn new(args: Args<'a>, command: &'static str) -> Self {
+    pub fn new(args: Args<'a>, command: &'static str, is_frozen: bool) -> Self {
         Self {
             args,
             next: 1,
             command,
+            is_frozen,
         }
     }
 
@@ -100,7 +102,7 @@ impl<'a> Arguments<'a> {
     /// Returns the error for an argument that is none of those expected.
     #[cold]
     pub fn unknown(&self, found: Str<'_>, expected: &str) -> CommandError {
-        if config::rules() == Rules::Legacy {
+        if self.is_frozen && config::rules() == Rules::Legacy {
             return CommandError::EdgeOption;
         }
         CommandError::UnknownOption(Box::new(UnknownOption {

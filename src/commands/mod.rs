@@ -32,6 +32,9 @@ trait Described {
 
     /// Whether the command writes.
     const WRITES: bool;
+
+    /// The version of this module that has it first.
+    const SINCE: &'static str;
 }
 
 /// A command.
@@ -103,7 +106,11 @@ fn run<'a, C: Command>(
     if args.len() > C::MAX_ARGUMENTS && !has_moment::<C>(context, args) {
         return Err(CommandError::WrongArity);
     }
-    C::run(context, keys, Arguments::new(args, C::NAME))
+    C::run(
+        context,
+        keys,
+        Arguments::new(args, C::NAME, is_frozen::<C>()),
+    )
 }
 
 /// Returns whether a command has more arguments than it is documented with because of the moment
@@ -112,6 +119,12 @@ fn run<'a, C: Command>(
 fn has_moment<C: Command>(context: Context<'_>, args: Args<'_>) -> bool {
     let is_in_bounds = args.len() <= C::MAX_ARGUMENTS.saturating_add(C::MOMENT_ARGUMENTS);
     is_in_bounds && context.is_replicated_or_replayed()
+}
+
+/// Returns whether the command is of version 1.0. These keep the ways of the old module where a config
+/// asks for them.
+fn is_frozen<C: Command>() -> bool {
+    C::SINCE == "1.0.0"
 }
 
 /// Replies with an error. If the server may log it and its log must not show user data, the error is

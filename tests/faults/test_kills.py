@@ -5,9 +5,10 @@ leaves only synced data: a preloaded library (powercut.c) records the synced len
 the file there.
 
 Runs FAULT_ROUNDS rounds (make test-faults ROUNDS=…). A machine is a ring of states, so its current
-state tells how many moves it has made.
+state tells how many moves it has made. With request ids, its version tells how many requests were done.
 """
 
+import json
 import os
 import platform
 import random
@@ -19,9 +20,11 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 
 from documents import document
 from harness import OK, SLOWDOWN, aof_files, array, bulk, wait_in_sync, wait_until
+from versioned import facts, past
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
 SEED = int(os.environ.get("FAULT_SEED", str(random.randrange(10**6))))
@@ -85,6 +88,108 @@ def test_no_acknowledged_move_is_lost(servers, figure):
         server.start()
         moves = {w.key: found(server, w.key, w.acknowledged) for w in writers}
     figure(f"{ROUNDS} kills, {sum(moves.values())} moves, none lost (FAULT_SEED={SEED})")
+
+
+# ---- requests that are sent again ---------------------------------------------------------------------
+
+FIRED = {"map": {f"s{i}": {"next": f"s{(i + 1) % RING}"} for i in range(RING)}, "initial": "s0"}
+REMEMBERED = 20
+
+
+class Requester:
+    """Fires as fast as it can, each request with an id of its own. The machine is a ring, so a version says
+    which state there must be. `versions` has the version that each acknowledged request made."""
+
+    def __init__(self, server, key, name):
+        self.server, self.key, self.name = server, key, name
+        self.versions = []
+        self.problem = self.thread = None
+
+    def request(self, client):
+        """Sends the first request that was never answered. Returns what happened."""
+        number = len(self.versions) + 1
+        command = ("SM.FIRE", self.key, "next", "ID", f"{self.name} {number}", "REASON", f"{number}")
+        what, state, version = client.execute_command(*command)
+        assert state == b"s%d" % ((version - 1) % RING), (state, version)
+        self.versions.append(version)
+        return what
+
+    def start(self):
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        try:
+            with self.server.client() as client:
+                while True:
+                    what = self.request(client)
+                    assert what == b"moved", what
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+            return  # the server is gone, as it should be
+        except Exception as problem:
+            self.problem = problem
+
+    def join(self):
+        self.thread.join(30 * SLOWDOWN)
+        assert not self.thread.is_alive() and self.problem is None, self.problem
+
+
+def check_what_was_done(server, key, requesters, unanswered):
+    """Checks that all acknowledged requests are there once, and at most so many that weren't answered."""
+    acknowledged = sorted(version for requester in requesters for version in requester.versions)
+    assert len(set(acknowledged)) == len(acknowledged), "two requests made one version"
+    with server.client() as client:
+        version, past_moves = facts(client, key)["version"], past(client, key)
+    moves = version - 1
+    what = f"{key}: {len(acknowledged)} requests acknowledged, {moves} moves (FAULT_SEED={SEED})"
+    assert len(acknowledged) <= moves <= len(acknowledged) + unanswered, what
+    assert set(acknowledged) <= set(range(2, version + 1)), what
+    # The version that each id made is also told by the history.
+    told = {entry["id"].decode(): entry["version"] for entry in past_moves if entry["kind"] == b"move"}
+    limit = REMEMBERED if past_moves else 0
+    assert sorted(told.values()) == list(range(2, version + 1))[-limit:] if limit else not told, what
+    for requester in requesters:
+        made = {f"{requester.name} {n + 1}": version for n, version in enumerate(requester.versions)}
+        assert all(told[id] == made[id] for id in told.keys() & made.keys()), what
+    return moves
+
+
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_no_acknowledged_request_is_lost_and_none_is_done_twice(servers, figure, preamble):
+    """Clients send again what was not answered, with the same id, as soon as the server is back."""
+    rng = random.Random(SEED)
+    config = ["appendonly yes", "appendfsync always", "auto-aof-rewrite-min-size 64kb"]
+    server = servers.start([*config, f"aof-use-rdb-preamble {preamble}"])
+    machines = {"plain": ["p"], "remembered": ["r"], "shared": ["a", "b", "c"]}
+    for key in machines:
+        more = {} if key == "plain" else {"history": REMEMBERED}
+        server.run("SM.NEW", key, json.dumps(FIRED | more))
+    requesters = {key: [Requester(server, key, name) for name in names] for key, names in machines.items()}
+    everyone = [requester for some in requesters.values() for requester in some]
+    repeated = 0
+    for _ in range(ROUNDS):
+        for requester in everyone:
+            requester.start()
+        time.sleep(rng.uniform(0.005, 0.25))
+        server.kill()
+        for requester in everyone:
+            requester.join()
+        server.start()
+        for key, some in requesters.items():
+            done = check_what_was_done(server, key, some, unanswered=len(some))
+            acknowledged = sum(len(requester.versions) for requester in some)
+            with server.client() as client:
+                again = [requester.request(client) for requester in some]
+            assert set(again) <= {b"moved", b"repeated"}
+            assert again.count(b"repeated") == done - acknowledged, "the moves that nobody was told of"
+            repeated += again.count(b"repeated")
+            check_what_was_done(server, key, some, unanswered=0)
+    requests = sum(len(requester.versions) for requester in everyone)
+    rewrites = server.log().count(b"Background AOF rewrite finished successfully")
+    figure(
+        f"{ROUNDS} kills, {requests} requests, {repeated} of them done before and answered after a kill, none lost, "
+        f"none done twice; {rewrites} rewrites of the AOF (FAULT_SEED={SEED})"
+    )
 
 
 # ---- power cuts ---------------------------------------------------------------------------------------

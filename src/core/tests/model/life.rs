@@ -1,6 +1,8 @@
 //! The naive model of a machine's life: lists of strings, and every rule as DESIGN words it.
 
-use super::workflow::Workflow;
+use redis_state_core::{Force, Rules};
+
+use super::Model;
 
 const MAX_TIME: u64 = (1 << 53) - 1;
 
@@ -15,13 +17,16 @@ pub enum Ask {
     Force(String),
     Mutate {
         to: String,
-        force: bool,
+        force: Force,
+        rules: Rules,
     },
-    Reset,
-    Timeout,
+    Reset(Rules),
+    Timeout {
+        next_from: Option<u64>,
+    },
     New,
     Redefine {
-        to: Workflow,
+        to: Box<Model>,
         renames: Vec<(String, String)>,
     },
 }
@@ -43,8 +48,37 @@ pub struct With {
     pub reason: Option<String>,
     pub timer: Option<Given>,
     pub now: u64,
-    pub user: String,
+    pub user: Vec<u8>,
     pub replayed: bool,
+}
+
+impl With {
+    /// Returns what a request of that kind can be given.
+    pub fn allowed(&self, ask: &Ask) -> Self {
+        let moment = Self {
+            now: self.now,
+            user: self.user.clone(),
+            replayed: self.replayed,
+            ..Self::default()
+        };
+        match ask {
+            Ask::Mutate { .. } => Self {
+                reason: self.reason.clone(),
+                ..moment
+            },
+            Ask::Reset(_) => moment,
+            Ask::Timeout { .. } => Self {
+                user: Vec::new(),
+                ..moment
+            },
+            Ask::New => Self {
+                if_state: None,
+                if_version: None,
+                ..self.clone()
+            },
+            _ => self.clone(),
+        }
+    }
 }
 
 /// What is answered: the outcome, state and version, or the kind of error.
@@ -59,7 +93,7 @@ pub struct Entry {
     pub from: Option<String>,
     pub event: String,
     pub to: String,
-    pub user: String,
+    pub user: Vec<u8>,
     pub by: String,
     pub reason: String,
     pub id: String,
@@ -74,13 +108,11 @@ pub struct Known {
     pub version: u32,
 }
 
-/// A machine.
+/// A machine: its definition, state and reason, and what it knows of its past.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Life {
-    pub workflow: Workflow,
-    pub state: String,
+    pub model: Model,
     pub version: u32,
-    pub reason: String,
     pub since: Option<u64>,
     /// When the timer is due, and whether a move gave the time.
     pub due: Option<(u64, bool)>,
@@ -101,58 +133,78 @@ pub fn cut(text: &str, most: usize) -> String {
     out
 }
 
-fn next(version: u32) -> u32 {
+/// Returns the name of a user, cut if it is too long: it has to be text then.
+fn cut_user(user: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(user) {
+        Ok(text) => cut(text, 256).into_bytes(),
+        Err(_) => {
+            assert!(user.len() <= 256, "no test cuts what is no text");
+            user.to_vec()
+        }
+    }
+}
+
+/// Returns the version after this one.
+pub fn next(version: u32) -> u32 {
     if version == u32::MAX { 1 } else { version + 1 }
 }
 
 impl Life {
-    /// Begins where there was no machine.
-    pub fn begin(workflow: &Workflow, state: &str, with: &With) -> Result<Self, &'static str> {
-        let at = with.now;
+    /// Begins where there was no machine, as a document gives it.
+    pub fn begin(model: &Model, with: &With) -> Result<Self, &'static str> {
+        let at = with.now.min(MAX_TIME);
         let mut life = Self {
-            workflow: workflow.clone(),
-            state: state.to_owned(),
+            model: model.clone(),
             version: 1,
-            reason: with.reason.clone().unwrap_or_default(),
             since: None,
             due: None,
             ids: Vec::new(),
             history: Vec::new(),
         };
-        if with.timer.is_some() && workflow.timer(state).is_none() {
+        if with.timer.is_some() && model.timer(&model.current).is_none() {
             return Err("no timer");
         }
-        if workflow.is_timed() {
+        if let Some(reason) = &with.reason {
+            life.model.reason.clone_from(reason);
+        }
+        if model.is_timed() {
             life.since = Some(at);
             life.due = life.start_timer(at, at, with.timer);
         }
-        life.tell("new", at, None, "", with);
-        life.learn(vec!["new".to_owned()], with);
+        let reason = Some(life.model.reason.clone());
+        let with = With {
+            reason,
+            ..with.clone()
+        };
+        life.tell("new", at, None, "", &with);
+        life.learn(vec!["new".to_owned()], &with);
         Ok(life)
     }
 
     /// Lets a document take this machine's place.
-    pub fn replace(&mut self, workflow: &Workflow, with: &With) {
-        let at = with.now.max(self.last());
-        let from = self.state.clone();
-        let mut new = Self::begin(
-            workflow,
-            &workflow.initial,
-            &With {
-                now: at,
-                ..With::default()
-            },
-        )
-        .expect("no timer is given");
+    pub fn replace(&mut self, model: &Model, with: &With) {
+        let at = self.time_of(with);
+        let from = self.model.current.clone();
+        let alone = With {
+            now: at,
+            ..With::default()
+        };
+        let mut new = Self::begin(model, &alone).expect("no timer is given");
         new.version = next(self.version);
         new.history = std::mem::take(&mut self.history);
         *self = new;
         self.forget_names();
         let with = With {
             user: with.user.clone(),
+            reason: Some(self.model.reason.clone()),
             ..With::default()
         };
         self.tell("set", at, Some(self.as_known(&from)), "", &with);
+    }
+
+    /// Returns the time of a change that is made now: not before the last one.
+    fn time_of(&self, with: &With) -> u64 {
+        with.now.min(MAX_TIME).max(self.last())
     }
 
     fn last(&self) -> u64 {
@@ -161,7 +213,7 @@ impl Life {
     }
 
     fn start_timer(&self, at: u64, from: u64, given: Option<Given>) -> Option<(u64, bool)> {
-        let (ms, _) = self.workflow.timer(&self.state)?;
+        let (ms, _) = self.model.timer(&self.model.current)?;
         match (given, ms) {
             (Some(Given::After(ms)), _) => Some(((at + ms).min(MAX_TIME), true)),
             (Some(Given::Due(due)), _) => Some((due.max(at).min(MAX_TIME), true)),
@@ -178,7 +230,7 @@ impl Life {
         event: &str,
         with: &With,
     ) {
-        if self.workflow.history == 0 {
+        if self.model.new.history == 0 {
             self.history.clear();
             return;
         }
@@ -188,16 +240,14 @@ impl Life {
             kind,
             from,
             event: event.to_owned(),
-            to: self.state.clone(),
-            user: cut(&with.user, 256),
+            to: self.model.current.clone(),
+            user: cut_user(&with.user),
             by: cut(&with.by, 256),
             reason: cut(with.reason.as_deref().unwrap_or_default(), 1024),
             id: with.id.clone().unwrap_or_default(),
         });
-        let surplus = self
-            .history
-            .len()
-            .saturating_sub(self.workflow.history.into());
+        let limit = usize::from(self.model.new.history);
+        let surplus = self.history.len().saturating_sub(limit);
         self.history.drain(..surplus);
     }
 
@@ -207,7 +257,7 @@ impl Life {
         self.ids.push(Known {
             token: token.clone(),
             request,
-            state: self.state.clone(),
+            state: self.model.current.clone(),
             version: self.version,
         });
         let surplus = self.ids.len().saturating_sub(8);
@@ -216,7 +266,7 @@ impl Life {
 
     /// Returns a state's name as the history shows it under this definition.
     fn as_known(&self, name: &str) -> String {
-        if self.workflow.has_state(name) {
+        if self.model.has_state(name) {
             name.to_owned()
         } else {
             cut(name, 1024)
@@ -229,7 +279,7 @@ impl Life {
         for entry in &mut history {
             entry.to = self.as_known(&entry.to);
             entry.from = entry.from.as_ref().map(|from| self.as_known(from));
-            if !self.workflow.has_event(&entry.event) {
+            if !self.model.has_event(&entry.event) {
                 entry.event = cut(&entry.event, 1024);
             }
         }
@@ -237,7 +287,7 @@ impl Life {
     }
 
     fn answer(&self, outcome: &'static str) -> Answer {
-        Ok((outcome, self.state.clone(), self.version))
+        Ok((outcome, self.model.current.clone(), self.version))
     }
 
     /// Returns what a request is, for its ID.
@@ -252,79 +302,79 @@ impl Life {
             Ask::Force(to) => vec!["force", to],
             Ask::New => vec!["new"],
             Ask::Redefine { .. } => vec!["redefine"],
-            Ask::Mutate { .. } | Ask::Reset | Ask::Timeout => Vec::new(),
+            Ask::Mutate { .. } | Ask::Reset(_) | Ask::Timeout { .. } => Vec::new(),
         };
         texts.into_iter().map(str::to_owned).collect()
     }
 
     /// Answers a request. `deleted` leaves the machine as it is.
     pub fn ask(&mut self, ask: &Ask, with: &With) -> Answer {
-        if !with.replayed {
-            let token = with.id.as_ref();
-            if let Some(known) = self.ids.iter().find(|known| Some(&known.token) == token) {
-                return if known.request == Self::request(ask) {
-                    Ok(("repeated", known.state.clone(), known.version))
-                } else {
-                    Err("id reused")
-                };
-            }
-            let wrong_state = with
-                .if_state
-                .as_ref()
-                .is_some_and(|state| *state != self.state);
-            if wrong_state
-                || with
-                    .if_version
-                    .is_some_and(|version| version != self.version)
-            {
-                return self.answer("conflict");
-            }
+        if !with.replayed
+            && let Some(answer) = self.stop(ask, with)
+        {
+            return answer;
         }
         match ask {
             Ask::Fire { event, to } => {
-                let targets = self.workflow.fire(&self.state, event);
-                let target = match to {
-                    Some(to) => targets.iter().find(|target| *target == to),
-                    None if targets.iter().any(|target| *target != targets[0]) => {
-                        return Err("ambiguous");
-                    }
-                    None => targets.first(),
-                };
-                let target = target.cloned();
+                let target = self.fired(event, to.as_deref())?;
                 self.enter("move", event, target, ask, with)
             }
-            Ask::Move(to) => {
-                let target = self
-                    .workflow
-                    .next(&self.state)
-                    .contains(to)
-                    .then(|| to.clone());
-                self.enter("move", "", target, ask, with)
-            }
-            Ask::Force(to) | Ask::Mutate { to, force: true } => {
-                let target = self.workflow.has_state(to).then(|| to.clone());
-                self.enter("force", "", target, ask, with)
-            }
-            Ask::Mutate { to, force: false } => {
-                let target = self
-                    .workflow
-                    .next(&self.state)
-                    .contains(to)
-                    .then(|| to.clone());
-                self.enter("move", "", target, ask, with)
-            }
-            Ask::Reset => {
-                let initial = self.workflow.initial.clone();
-                let is_fresh = self.state == initial && self.reason.is_empty();
-                if is_fresh && !self.workflow.is_timed() {
-                    return self.answer("moved");
-                }
-                self.enter("reset", "", Some(initial), ask, with)
-            }
-            Ask::Timeout => self.time_out(with, None),
+            Ask::Move(to) => self.mutate(to, Force::No, Rules::Documented, ask, with),
+            Ask::Force(to) => self.mutate(to, Force::Yes, Rules::Documented, ask, with),
+            Ask::Mutate { to, force, rules } => self.mutate(to, *force, *rules, ask, with),
+            Ask::Reset(rules) => self.reset(*rules, ask, with),
+            Ask::Timeout { next_from } => self.time_out(with, *next_from),
             Ask::New => self.answer("exists"),
             Ask::Redefine { to, renames } => self.redefine(to, renames, with),
         }
+    }
+
+    /// Answers a request whose ID is known, or whose conditions aren't met.
+    fn stop(&self, ask: &Ask, with: &With) -> Option<Answer> {
+        let token = with.id.as_ref();
+        if let Some(known) = self.ids.iter().find(|known| Some(&known.token) == token) {
+            let is_same = known.request == Self::request(ask);
+            let repeated = || Ok(("repeated", known.state.clone(), known.version));
+            return Some(if is_same {
+                repeated()
+            } else {
+                Err("id reused")
+            });
+        }
+        let is_state = |state: &String| *state == self.model.current;
+        let is_version = |version: u32| version == self.version;
+        let is_met = with.if_state.as_ref().is_none_or(is_state);
+        let is_met = is_met && with.if_version.is_none_or(is_version);
+        (!is_met).then(|| self.answer("conflict"))
+    }
+
+    /// Returns where an event leads.
+    fn fired(&self, event: &str, to: Option<&str>) -> Result<Option<String>, &'static str> {
+        let targets = self.model.fire(&self.model.current, event);
+        let target = match to {
+            Some(to) => targets.iter().find(|target| **target == to),
+            None if targets.iter().any(|target| *target != targets[0]) => return Err("ambiguous"),
+            None => targets.first(),
+        };
+        Ok(target.map(|target| (*target).to_owned()))
+    }
+
+    fn mutate(&mut self, to: &str, force: Force, rules: Rules, ask: &Ask, with: &With) -> Answer {
+        let may = self.model.may_move(to.as_bytes(), force, rules);
+        let kind = match force {
+            Force::No => "move",
+            Force::Yes => "force",
+        };
+        self.enter(kind, "", may.then(|| to.to_owned()), ask, with)
+    }
+
+    fn reset(&mut self, rules: Rules, ask: &Ask, with: &With) -> Answer {
+        let initial = self.model.initial.clone();
+        let keeps_reason = rules == Rules::Legacy || self.model.reason.is_empty();
+        if self.model.current == initial && keeps_reason && !self.model.is_timed() {
+            return self.answer("moved");
+        }
+        self.enter("reset", "", Some(initial), ask, with)
     }
 
     fn enter(
@@ -338,13 +388,27 @@ impl Life {
         let Some(target) = target else {
             return self.answer("refused");
         };
-        if with.timer.is_some() && self.workflow.timer(&target).is_none() {
+        if with.timer.is_some() && self.model.timer(&target).is_none() {
             return Err("no timer");
         }
-        let at = with.now.max(self.last());
+        let at = self.time_of(with);
+        let reason = self.reason_after(ask, with);
         self.go(kind, event, target, at, at, with);
+        self.model.reason = reason;
         self.learn(Self::request(ask), with);
         self.answer("moved")
+    }
+
+    /// Returns the reason after a move: without one, the old one stays by the rules of the old module.
+    fn reason_after(&self, ask: &Ask, with: &With) -> String {
+        let legacy = match ask {
+            Ask::Mutate { rules, .. } | Ask::Reset(rules) => *rules == Rules::Legacy,
+            _ => false,
+        };
+        match &with.reason {
+            None if legacy => self.model.reason.clone(),
+            reason => reason.clone().unwrap_or_default(),
+        }
     }
 
     fn go(
@@ -356,10 +420,9 @@ impl Life {
         from: u64,
         with: &With,
     ) {
-        let before = std::mem::replace(&mut self.state, target);
+        let before = std::mem::replace(&mut self.model.current, target);
         self.version = next(self.version);
-        self.reason = with.reason.clone().unwrap_or_default();
-        if self.workflow.is_timed() {
+        if self.model.is_timed() {
             self.since = Some(at);
             self.due = self.start_timer(at, from, with.timer);
         }
@@ -367,19 +430,20 @@ impl Life {
     }
 
     fn time_out(&mut self, with: &With, next_from: Option<u64>) -> Answer {
-        let timer = self.workflow.timer(&self.state);
+        let timer = self.model.timer(&self.model.current).cloned();
         let at = match (with.replayed, self.due) {
             (true, _) => with.now,
             (false, Some((due, _))) if due <= with.now => due,
             _ => return self.answer("refused"),
         };
-        let at = at.max(self.last());
+        let at = at.min(MAX_TIME).max(self.last());
         match timer {
             None => self.answer("refused"),
             Some((_, None)) => self.answer("deleted"),
             Some((_, Some(to))) => {
                 let from = next_from.unwrap_or(at).max(at);
                 self.go("timeout", "", to, at, from, &With::default());
+                self.model.reason.clear();
                 self.answer("moved")
             }
         }
@@ -402,41 +466,45 @@ impl Life {
         true
     }
 
-    fn redefine(&mut self, to: &Workflow, renames: &[(String, String)], with: &With) -> Answer {
+    fn redefine(&mut self, to: &Model, renames: &[(String, String)], with: &With) -> Answer {
         if renames.iter().any(|(_, new)| !to.has_state(new)) {
             return Err("unknown rename");
         }
-        let renamed = renames.iter().find(|(old, _)| *old == self.state);
-        let target = renamed.map_or(&self.state, |(_, new)| new).clone();
+        let current = &self.model.current;
+        let renamed = renames.iter().find(|(old, _)| old == current);
+        let target = renamed.map_or(current, |(_, new)| new).clone();
         if !to.has_state(&target) {
             return Err("state lost");
         }
         if with.timer.is_some() && to.timer(&target).is_none() {
             return Err("no timer");
         }
-        let at = with.now.max(self.last());
-        self.workflow = to.clone();
-        let from = self.as_known(&self.state);
-        self.state = target;
+        let at = self.time_of(with);
+        let old = std::mem::replace(&mut self.model, to.clone());
+        self.model.current = target;
+        self.model.reason = with.reason.clone().unwrap_or(old.reason);
         self.version = next(self.version);
-        if let Some(reason) = &with.reason {
-            self.reason = reason.clone();
-        }
         self.forget_names();
-        if to.is_timed() {
-            let since = self.since.unwrap_or(at);
-            let given = self.due.filter(|(_, is_given)| *is_given);
-            self.due = match (to.timer(&self.state), with.timer, given) {
-                (None, ..) => None,
-                (Some(_), None, Some(given)) => Some(given),
-                _ => self.start_timer(at, since, with.timer),
-            };
-            self.since = Some(since);
-        } else {
-            (self.since, self.due) = (None, None);
-        }
-        self.tell("redefine", at, Some(from), "", with);
+        self.keep_times(at, with);
+        let from = Some(self.as_known(&old.current));
+        self.tell("redefine", at, from, "", with);
         self.learn(vec!["redefine".to_owned()], with);
         self.answer("redefined")
+    }
+
+    /// Keeps the time of entry, and a deadline that a move gave, under a new definition.
+    fn keep_times(&mut self, at: u64, with: &With) {
+        if !self.model.is_timed() {
+            (self.since, self.due) = (None, None);
+            return;
+        }
+        let since = self.since.unwrap_or(at);
+        let given = self.due.filter(|(_, is_given)| *is_given);
+        self.due = match (self.model.timer(&self.model.current), with.timer, given) {
+            (None, ..) => None,
+            (Some(_), None, Some(given)) => Some(given),
+            _ => self.start_timer(at, since, with.timer),
+        };
+        self.since = Some(since);
     }
 }

@@ -6,8 +6,8 @@
 
 mod json;
 pub mod life;
+pub mod played;
 mod read;
-pub mod workflow;
 
 use std::collections::{HashMap, HashSet};
 
@@ -112,6 +112,34 @@ impl Model {
     /// Makes the machine whose only state has the empty name, as SM.CREATE does.
     pub fn blank() -> Self {
         Self::new(Vec::new(), "", "", "")
+    }
+
+    /// Returns whether this is one of the states.
+    pub fn has_state(&self, name: &str) -> bool {
+        self.states.iter().any(|state| state == name)
+    }
+
+    /// Returns whether this is one of the events; `""` always is.
+    pub fn has_event(&self, name: &str) -> bool {
+        name.is_empty() || self.event_names().iter().any(|event| event == name)
+    }
+
+    /// Returns the timer of a state.
+    pub fn timer(&self, state: &str) -> Option<&Timer> {
+        let timer = self.new.after.iter().find(|(name, _)| name == state);
+        timer.map(|(_, timer)| timer)
+    }
+
+    /// Returns whether machines know times.
+    pub fn is_timed(&self) -> bool {
+        self.new.history > 0 || !self.new.after.is_empty()
+    }
+
+    /// Returns whether the other one has the same definition.
+    pub fn is_defined_as(&self, other: &Self) -> bool {
+        let parts = |model: &Self| (model.keys.clone(), model.map.clone(), model.new.clone());
+        let ends = |model: &Self| (model.initial.clone(), model.states.clone());
+        parts(self) == parts(other) && ends(self) == ends(other)
     }
 
     /// Returns a state's own entry.

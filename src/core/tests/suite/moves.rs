@@ -1,12 +1,15 @@
 //! A move is allowed exactly when the model allows it.
 
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
-use redis_state_core::{Checked, Context, Interner, Options, Request, Rules};
+use redis_state_core::{Interner, MAX_TIME, Options, Rules};
 
-use crate::machines::{begun, read};
+use crate::machines::read;
 use crate::model::Model;
-use crate::strategies::{force, model, name, rules};
+use crate::model::life::{Ask, Given, Life, With};
+use crate::model::played::{ask, context};
+use crate::strategies::{force, model, name, plain_model, rules};
 
 proptest! {
     #[test]
@@ -21,31 +24,98 @@ proptest! {
 
     #[test]
     fn any_walk_ends_where_the_model_ends(
-        mut model in model(),
+        mut model in plain_model(),
         rules in rules(),
-        steps in vec((name(), force(), proptest::option::of(name())), 0..40),
+        steps in vec((name(), force(), option::of(name())), 0..40),
     ) {
-        let mut machine = begun(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
+        let mut machine = read(&Interner::new(), &model.render(Rules::Documented), Rules::Replayed);
         for (to, force, reason) in steps {
             let target = machine.resolve_move(to.as_bytes(), force, rules);
             prop_assert_eq!(target.is_some(), model.may_move(to.as_bytes(), force, rules));
             let Some(target) = target else { continue };
-            let mut reason = reason;
-            if machine.definition().is_timed() {
-                let request = Request::Mutate { to: to.as_bytes(), force, rules };
-                let options = Options { reason: reason.as_deref(), ..Options::default() };
-                let checked = machine.check(request, &options, &Context::default()).unwrap();
-                let Checked::Go(planned) = checked else { panic!("{checked:?}") };
-                machine.apply(&planned);
-                // Such a move has a reason of its own, or none.
-                reason = reason.or((rules != Rules::Legacy).then(String::new));
-            } else {
-                machine.enter(target, reason.as_deref());
-            }
+            machine.enter(target, reason.as_deref());
             model.enter(&to, reason.as_deref());
             model.assert_is(&machine);
         }
     }
+
+    /// The clock goes on and back, and stands where timers are due.
+    #[test]
+    fn any_walk_in_time_is_the_model_s(
+        model in model(),
+        start in clock(),
+        steps in vec((step(), clock(), option::weighted(0.2, timer())), 0..40),
+    ) {
+        let interner = Interner::new();
+        let mut with = With { now: start.tell(0, None), ..With::default() };
+        let machine = read(&interner, &model.render(Rules::Documented), Rules::Replayed);
+        let mut machine = machine.begin(&Options::default(), &context(&with)).unwrap();
+        let mut life = Life::begin(&model, &with).unwrap();
+        life.assert_is(&machine, &[]);
+        for (step, clock, timer) in steps {
+            with.now = clock.tell(with.now, life.due);
+            with.timer = timer.filter(|_| matches!(step, Ask::Move(_) | Ask::Force(_)));
+            let is_there = machine.fire_due(with.now, |_, _| {});
+            prop_assert_eq!(is_there, life.fire_due(with.now));
+            life.assert_is(&machine, &[]);
+            if !is_there {
+                break;
+            }
+            let told = ask(&mut machine, &step, None, &with).answer;
+            prop_assert_eq!(told, life.ask(&step, &with));
+            life.assert_is(&machine, &[]);
+            life.model.assert_is(&machine);
+        }
+    }
+}
+
+/// Where the clock stands at a step.
+#[derive(Debug, Clone, Copy)]
+enum Clock {
+    On(u64),
+    Back(u64),
+    /// So many milliseconds after the one before the timer is due.
+    Due(u64),
+    Far,
+}
+
+impl Clock {
+    fn tell(self, before: u64, due: Option<(u64, bool)>) -> u64 {
+        match (self, due) {
+            (Self::On(ms), _) => before + ms,
+            (Self::Back(ms), _) => before.saturating_sub(ms),
+            (Self::Due(ms), Some((due, _))) => (due + ms).saturating_sub(1),
+            (Self::Due(_), None) => before,
+            (Self::Far, _) => MAX_TIME,
+        }
+    }
+}
+
+fn clock() -> impl Strategy<Value = Clock> {
+    prop_oneof![
+        60 => (0..10_000_u64).prop_map(Clock::On),
+        12 => (0..10_000_u64).prop_map(Clock::Back),
+        24 => (0..3_u64).prop_map(Clock::Due),
+        1 => Just(Clock::Far),
+    ]
+}
+
+fn timer() -> impl Strategy<Value = Given> {
+    prop_oneof![
+        (1..5000_u64).prop_map(Given::After),
+        (0..100_000_u64).prop_map(Given::Due),
+    ]
+}
+
+/// A move to a state; at times back to the first one.
+fn step() -> impl Strategy<Value = Ask> {
+    let mutate = (name(), force(), rules());
+    prop_oneof![
+        3 => name().prop_map(Ask::Move),
+        3 => name().prop_map(Ask::Force),
+        3 => mutate.prop_map(|(to, force, rules)| Ask::Mutate { to, force, rules }),
+        1 => rules().prop_map(Ask::Reset),
+    ]
 }
 
 /// Tries rows of every length around the one from which on they are searched by hash, repeats

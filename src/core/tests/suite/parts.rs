@@ -6,29 +6,28 @@ use redis_state_core::{
 };
 
 use crate::life::read;
-use crate::model::workflow::Workflow;
+use crate::model::{Model, New};
 use crate::records::{alone, error};
 
-/// Returns a workflow of a ring of states, each with an event to the next one and a timer.
-fn ring(states: usize, history: u8, ms: Option<u64>) -> Workflow {
+/// Makes a ring of states, each with an event to the next one and a timer.
+fn ring(states: usize, history: u8, ms: Option<u64>) -> Model {
     let name = |at: usize| format!("s{}", at % states);
     let row = |at: usize| (name(at), vec![("next".to_owned(), vec![name(at + 1)])]);
-    let timer = |at: usize| (name(at), ms, Some(name(at + 1)));
-    Workflow {
-        map: (0..states).map(row).collect(),
-        any: Vec::new(),
+    let timer = |at: usize| (name(at), (ms, Some(name(at + 1))));
+    let new = New {
         after: ms.map_or(Vec::new(), |_| (0..states).map(timer).collect()),
         history,
-        initial: name(0),
-    }
+        ..New::default()
+    };
+    Model::with_events((0..states).map(row).collect(), new, &name(0), "", "")
 }
 
-fn begin(interner: &Interner, workflow: &Workflow, now: u64) -> Machine {
-    let machine = read(interner, workflow, &workflow.initial);
+fn begin(interner: &Interner, model: &Model, now: u64) -> Machine {
     let context = Context {
         now,
         ..Context::default()
     };
+    let machine = read(interner, model);
     machine.begin(&Options::default(), &context).unwrap()
 }
 
@@ -68,9 +67,9 @@ fn rich(interner: &Interner) -> Machine {
         assert_eq!(make(&mut machine, NEXT, &options, &context), Outcome::Moved);
     }
     let mut smaller = ring(2, 5, Some(1000));
-    smaller.map[0].1[0].0 = "on".to_owned();
-    smaller.map[1].1.clear();
-    let to = read(interner, &smaller, "s0");
+    smaller.map.get_mut("s0").unwrap()[0].0 = "on".to_owned();
+    smaller.map.get_mut("s1").unwrap().clear();
+    let to = read(interner, &smaller);
     let request = Request::Redefine {
         to: &to,
         renames: &[(b"s3", b"s1")],
@@ -170,8 +169,8 @@ fn a_part_of_another_length_is_refused() {
 #[test]
 fn a_machine_has_the_times_and_the_history_that_its_definition_asks_for() {
     let interner = Interner::new();
-    let record = |workflow: &Workflow| {
-        let machine = begin(&interner, workflow, 1000);
+    let record = |model: &Model| {
+        let machine = begin(&interner, model, 1000);
         let archive = machine.definition().archive().to_vec();
         let record = alone(&machine);
         (record[..record.len() - archive.len()].to_vec(), archive)

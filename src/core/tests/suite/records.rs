@@ -12,11 +12,7 @@ use redis_state_core::{
 use crate::machines::begun;
 use crate::strategies::model;
 
-pub fn alone(machine: &Machine) -> Vec<u8> {
-    let mut record = Vec::new();
-    RecordWriter::new().write(machine, &mut record);
-    record
-}
+pub use crate::model::played::alone;
 
 pub fn error(reader: &mut RecordReader, record: &[u8]) -> String {
     reader

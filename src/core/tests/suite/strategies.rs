@@ -90,7 +90,8 @@ fn new() -> impl Strategy<Value = New> {
         any
     });
     let inherited = prop_oneof![1 => Just(Events::new()), 2 => inherited];
-    let ms = prop_oneof![Just(None), (1..=(1_u64 << 53) - 1).prop_map(Some)];
+    let ms = prop_oneof![1..100_u64, 1..5000_u64, 1..=(1_u64 << 53) - 1];
+    let ms = proptest::option::of(ms);
     let timer = (name(), (ms, proptest::option::of(name())));
     let after = vec(timer, 0..4).prop_map(once);
     let history = prop_oneof![2 => Just(0), 1 => any::<u8>()];
