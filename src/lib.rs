@@ -46,7 +46,7 @@ use server::load::Module;
 static MODULE: Module = Module {
     name: c"redisstate",
     // Major, minor and patch, two digits each.
-    version: 10_000,
+    version: 20_000,
     load,
 };
 

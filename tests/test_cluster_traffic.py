@@ -1,4 +1,5 @@
-"""A cluster of three is resharded and failed over under traffic: no move is lost or wrongly refused.
+"""A cluster of three is resharded and failed over under traffic: no move is lost or wrongly refused, and
+machines arrive with all that they have.
 
 FAULT_ROUNDS is the number of slots that are moved to another node and back.
 """
@@ -12,7 +13,20 @@ import pytest
 import redis
 
 from documents import document
-from harness import OK, SLOWDOWN, ServerCrashed, Wire, array, bulk, digest, server_version, wait_in_sync, wait_until
+from harness import (
+    OK,
+    SLOWDOWN,
+    ServerCrashed,
+    Wire,
+    array,
+    bulk,
+    digest,
+    server_version,
+    value_digests,
+    wait_in_sync,
+    wait_until,
+)
+from versioned import Traffic, everything
 
 ROUNDS = max(2, int(os.environ.get("FAULT_ROUNDS", "5")) // 10)
 RING = 1000
@@ -80,10 +94,20 @@ def move_by_hand(nodes, slot, source, target):
 
 
 def move_at_once(nodes, slot, source, target):
-    source.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target.node_id())
-    mine = lambda: target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == len(KEYS)
+    count = source.run("CLUSTER", "COUNTKEYSINSLOT", slot)
+    start_moving(slot, source, target)
+    mine = lambda: target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == count
     gone = lambda: not source.run("CLUSTER", "COUNTKEYSINSLOT", slot)
     wait_until(lambda: mine() and gone(), "the slot to move", 60)
+
+
+def start_moving(slot, source, target):
+    source.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target.node_id())
+
+
+def need_migrateslots():
+    if server_version()[0] != "valkey" or server_version()[1] < (9, 0, 0):
+        pytest.skip("CLUSTER MIGRATESLOTS is in Valkey 9 and up")
 
 
 def started(nodes):
@@ -107,8 +131,8 @@ def go_on(movers, moves=20):
 
 @pytest.mark.parametrize("move", [move_by_hand, move_at_once])
 def test_resharded_under_traffic(servers, move):
-    if move is move_at_once and (server_version()[0] != "valkey" or server_version()[1] < (9, 0, 0)):
-        pytest.skip("CLUSTER MIGRATESLOTS is in Valkey 9 and up")
+    if move is move_at_once:
+        need_migrateslots()
     nodes = servers.cluster(3)
     slot, movers = started(nodes)
     at = nodes.index(owner(nodes, slot))
@@ -120,6 +144,114 @@ def test_resharded_under_traffic(servers, move):
     for mover in movers:
         mover.end()
         assert mover.redirected
+
+
+# ---- every command --------------------------------------------------------------------------------
+
+TAGGED = [f"m:{{k}}:{i}" for i in range(25)]
+# Without RDB preamble: a machine in a file is one that commands have made.
+PLAIN_AOF = ["appendonly yes", "aof-use-rdb-preamble no"]
+
+
+class Follower:
+    """A client for the keys of one slot, which goes where the slot goes. What was redirected wasn't done."""
+
+    def __init__(self, nodes, at):
+        self.clients = {node.port: node.client() for node in nodes}
+        self.at = at.port
+
+    def send(self, what):
+        while True:
+            try:
+                return what(self.clients[self.at])
+            except redis.exceptions.MovedError as moved:
+                self.at = moved.port
+            except redis.exceptions.ClusterDownError:
+                time.sleep(0.01)  # a node that was started again doesn't know the others yet
+            except redis.exceptions.ResponseError as error:
+                if not str(error).startswith("UNBLOCKED"):
+                    raise
+
+    def execute_command(self, *words):
+        return self.send(lambda client: client.execute_command(*words))
+
+    def eval(self, *words):
+        return self.send(lambda client: client.eval(*words))
+
+    @contextlib.contextmanager
+    def pipeline(self, transaction):
+        yield Transaction(self)
+
+
+class Transaction(list):
+    def __init__(self, follower):
+        self.follower = follower
+
+    def execute_command(self, *words):
+        self.append(words)
+
+    def execute(self, raise_on_error):
+        def play(client):
+            with client.pipeline(transaction=True) as pipe:
+                for words in self:
+                    pipe.execute_command(*words)
+                return pipe.execute(raise_on_error=raise_on_error)
+
+        return self.follower.send(play)
+
+
+def tagged_traffic(nodes, seed):
+    """Returns traffic of every command with keys of one slot, the slot, its node and the next one."""
+    slot = nodes[0].run("CLUSTER", "KEYSLOT", TAGGED[0])
+    source = owner(nodes, slot)
+    traffic = Traffic(source, seed, keys=TAGGED)
+    traffic.client = Follower(nodes, source)
+    return traffic, slot, source, nodes[(nodes.index(source) + 1) % 3]
+
+
+@pytest.mark.parametrize("move", [move_by_hand, move_at_once])
+def test_machines_arrive_with_all_that_they_have(servers, move):
+    if move is move_at_once:
+        need_migrateslots()
+    nodes = servers.cluster(3, PLAIN_AOF)
+    traffic, slot, source, target = tagged_traffic(nodes, seed=20)
+    traffic.run(2000)
+    keys = sorted(traffic.machines)
+    before, shown, whole = value_digests(source, keys), everything(source), digest(source)
+    move(nodes, slot, source, target)
+    assert value_digests(target, keys) == before
+    assert everything(target) == shown
+    assert digest(target) == whole
+    traffic.check(target)
+    target.kill()
+    target.start()
+    assert digest(target) == whole, "the append-only file of the target"
+
+
+def test_every_command_while_a_slot_moves(servers):
+    need_migrateslots()
+    nodes = servers.cluster(3, PLAIN_AOF)
+    traffic, slot, source, target = tagged_traffic(nodes, seed=21)
+    traffic.run(1500)
+    during = 0
+    for _ in range(ROUNDS):
+        # The snapshot of the slot takes this many microseconds a key.
+        source.run("CONFIG", "SET", "rdb-key-save-delay", 20_000)
+        start_moving(slot, source, target)
+        while source.run("CLUSTER", "COUNTKEYSINSLOT", slot):
+            traffic.run(20)
+            during += traffic.client.at == source.port
+            assert during < 10_000, "the slot doesn't move"
+        traffic.run(100)
+        assert traffic.client.at == target.port
+        traffic.check(target)
+        expected = digest(target)
+        target.kill()
+        target.start()
+        assert digest(target) == expected, "the append-only file of the target"
+        traffic.client = Follower(nodes, target)
+        source, target = target, nodes[(nodes.index(target) + 1) % 3]
+    assert during >= 3 * ROUNDS, "batches while the slot moved"
 
 
 def test_failed_over_under_traffic(servers):

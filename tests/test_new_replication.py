@@ -7,26 +7,16 @@ import time
 import pytest
 import redis
 
-from harness import SECOND_MODULE, digest, encode, follow, rewrite_aof, wait_for_rewrite, wait_in_sync
+from harness import SECOND_MODULE, as_edge, digest, encode, follow, rewrite_aof, wait_for_rewrite, wait_in_sync
 from server_files import commands
-from test_replication import AOF, TINY_LIMITS, replicated, same_everywhere
-from versioned import Traffic, facts, past
+from test_replication import AOF, TINY_LIMITS, drop_link, replicated, same_everywhere, syncs
+from versioned import Traffic, everything, facts, past
 
 TOGGLE = json.dumps({"map": {"a": {"go": "b"}, "b": {"go": "a"}}, "initial": "a"})
 FAR = 4_000_000_000_000
 REMEMBERED = json.dumps({"map": {"a": {"go": "b"}, "b": {"go": "a"}}, "history": 9, "initial": "a"})
 BOTH = pytest.mark.parametrize("document", [TOGGLE, REMEMBERED], ids=["untimed", "timed"])
 PLAIN_AOF = [*AOF, "aof-use-rdb-preamble no", "auto-aof-rewrite-percentage 0"]
-
-
-def everything(server):
-    """What a server says about each of its machines; without `machines`, which counts in this process."""
-    with server.client() as client:
-        out = {}
-        for key in client.keys("*"):
-            out[key] = facts(client, key), past(client, key)
-            del out[key][0]["machines"]
-        return out
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -69,6 +59,69 @@ def test_random_traffic_of_all_commands(servers, seed):
     assert everything(replica) == shown
     follow(replica, primary)
     assert digest(replica) == expected, "and a full sync"
+
+
+def wild(traffic, rounds):
+    """Traffic of all commands, unchecked, over machines in states that only `current` names, as old files have
+    them, and over copies that came from other keys by RESTORE."""
+    rng, client = traffic.rng, traffic.client
+    for _ in range(rounds):
+        traffic.run(40)
+        old, key, other = (rng.choice(traffic.keys) for _ in range(3))
+        fields = {"map": {"new": ["paid"], "paid": ["new", "sent"]}, "initial": rng.choice(["new", ""])}
+        as_edge(client, "SM.SET", old, json.dumps(fields), rng.choice(["elsewhere", "void"]))
+        client.execute_command(
+            "SM.MUTATE", old, rng.choice(["new", "elsewhere", "void"]), rng.choice(["", "x"]), "FORCE"
+        )
+        if dump := client.dump(key):
+            client.restore(other, rng.choice([0, 10**11]), dump, replace=True)
+
+
+@pytest.mark.parametrize("load", ["disabled", "swapdb"])
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_digests_over_leftovers_rewrites_and_resynchronisations(servers, preamble, load):
+    config = [*AOF, f"aof-use-rdb-preamble {preamble}", "auto-aof-rewrite-percentage 0"]
+    primary = servers.start(config)
+    middle, last = (servers.start([*config, f"repl-diskless-load {load}"]) for _ in range(2))
+    traffic = Traffic(primary, seed=7, checked=False)
+    wild(traffic, 10)
+    follow(middle, primary)
+    follow(last, middle)
+    full, partial = syncs(primary)
+    wild(traffic, 5)
+    primary.run("BGREWRITEAOF")
+    drop_link(primary)
+    wild(traffic, 5)
+    same_in_chain(primary, middle, last)
+    assert syncs(primary) == (full, partial + 1)
+    middle.run("REPLICAOF", "NO", "ONE")
+    middle.run("SET", "its", "own way")
+    wild(traffic, 5)
+    follow(middle, primary)
+    assert syncs(primary)[0] == full + 1
+    wild(traffic, 5)
+    same_in_chain(primary, middle, last)
+
+    expected, shown = digest(primary), everything(primary)
+    versions = [machine["version"] for machine, _ in shown.values()]
+    left = [key for key in shown if "state-leftover" in str(primary.run("SM.LINT", key))]
+    assert len(shown) > 5 and max(versions) > 5 and left, "machines of many ages"
+    for server in (primary, middle, last):
+        wait_for_rewrite(server)
+        server.run("DEBUG", "RELOAD")
+        assert digest(server) == expected, "reload"
+    for server in (last, middle, primary):
+        server.kill()
+        server.start()
+        assert digest(server) == expected, "replay"
+        assert everything(server) == shown
+        assert b" fails " not in server.log()
+
+
+def same_in_chain(primary, middle, last):
+    wait_in_sync(primary, middle)
+    wait_in_sync(middle, last)
+    assert digest(primary) == digest(middle) == digest(last)
 
 
 def test_dump_and_restore_elsewhere(servers):

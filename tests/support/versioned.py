@@ -153,8 +153,9 @@ def random_definition(rng):
 
 
 class Traffic:
-    def __init__(self, server, seed=1, checked=True):
+    def __init__(self, server, seed=1, checked=True, keys=KEYS):
         self.rng = random.Random(seed)
+        self.keys = keys
         self.checked = checked
         self.client = server.client()
         self.definitions = [random_definition(self.rng) for _ in range(20)]
@@ -213,7 +214,7 @@ class Traffic:
 
     def key(self):
         some = sorted(self.machines)
-        return self.rng.choice(some if some and self.rng.random() < 0.6 else KEYS)
+        return self.rng.choice(some if some and self.rng.random() < 0.6 else self.keys)
 
     def options(self, machine, without=()):
         rng, out = self.rng, {}
@@ -358,7 +359,7 @@ class Traffic:
         return ("DEL", key), int(self.machines.pop(key, None) is not None)
 
     def copy(self):
-        source, target = self.rng.sample(KEYS, 2)
+        source, target = self.rng.sample(self.keys, 2)
         if source in self.machines:
             self.machines[target] = copy.deepcopy(self.machines[source])
         return ("COPY", source, target, "REPLACE"), int(source in self.machines)
@@ -401,3 +402,13 @@ def facts(client, key):
 
 def past(client, key):
     return [named(entry) for entry in client.execute_command("SM.HISTORY", key)]
+
+
+def everything(server):
+    """What a server says about each of its machines; without `machines`, which counts in this process."""
+    with server.client() as client:
+        out = {}
+        for key in client.keys("*"):
+            out[key] = facts(client, key), past(client, key)
+            del out[key][0]["machines"]
+        return out
