@@ -54,8 +54,16 @@ static REASON_BYTES: Number = number(
     true,
 );
 
+static WAITERS: Number = number(c"max-waiters", 1000, 1 << 20, false);
+
 static CHOICES: [&Choice; 3] = [&COMPAT, &SHARE_DEFINITIONS, &TIMERS];
-static NUMBERS: [&Number; 4] = [&DOCUMENT_BYTES, &STATES, &TRANSITIONS, &REASON_BYTES];
+static NUMBERS: [&Number; 5] = [
+    &DOCUMENT_BYTES,
+    &STATES,
+    &TRANSITIONS,
+    &REASON_BYTES,
+    &WAITERS,
+];
 
 #[cfg(feature = "fault-injection")]
 static PANIC_AT: config::Text = config::Text {
@@ -78,6 +86,11 @@ pub fn rules() -> Rules {
 /// earlier one.
 pub fn shares_definitions() -> bool {
     SHARE_DEFINITIONS.get() != 0
+}
+
+/// Returns how many clients may wait at a time.
+pub fn max_waiters() -> usize {
+    WAITERS.get()
 }
 
 /// Returns whether timers fire by themselves, and before a client's write.

@@ -1,6 +1,7 @@
 //! The fields of `INFO redisstate`: the machines and definitions in memory, and the counters.
 
 use crate::deadlines;
+use crate::server::blocking;
 use crate::server::info::Fields;
 use crate::stats;
 use crate::store::INTERNER;
@@ -24,6 +25,7 @@ pub fn fields() -> Fields {
         (c"documents_recognised", stats::DOCUMENTS_RECOGNISED.get()),
         (c"limits_hit", stats::LIMITS_HIT.get()),
         (c"loads_refused", stats::LOADS_REFUSED.get()),
+        (c"waiters", blocking::waiters() as u64),
         (c"timers_pending", timers.pending as u64),
         (c"timers_fired", stats::TIMERS_FIRED.get()),
         (c"timers_refused", stats::TIMERS_REFUSED.get()),

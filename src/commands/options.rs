@@ -243,6 +243,20 @@ pub fn reason<'a>(context: Context<'_>, reason: Str<'a>) -> Result<&'a str, Comm
     Ok(text)
 }
 
+/// Reads how long to wait, in ms.
+///
+/// # Errors
+///
+/// If it is no number.
+pub fn milliseconds(value: Str<'_>) -> Result<u64, CommandError> {
+    let ms = parse(value).filter(|&ms| ms <= MAX_TIME);
+    ms.ok_or_else(|| {
+        let found = crate::text::quoted(value.bytes());
+        let (min, max) = (0, MAX_TIME);
+        problem_of("ms", OptionProblem::Number { found, min, max })
+    })
+}
+
 /// Reads how many entries are wanted, behind `COUNT`.
 ///
 /// # Errors

@@ -198,6 +198,19 @@ impl<'a> Context<'a> {
         (!raw.is_null()).then(|| OwnedStr { context: self, raw })
     }
 
+    /// Returns whether the client of this command can be made to wait: not in a transaction, and not
+    /// in a script or a call of another module.
+    pub fn may_block(self) -> bool {
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING == 0
+    }
+
+    /// Tells the clients that wait for a key that it has changed.
+    #[inline]
+    pub(super) fn signal_ready(self, key: Str<'_>) {
+        // SAFETY: by invariant 1, of both.
+        unsafe { api!(RedisModule_SignalKeyAsReady(self.raw, key.raw)) };
+    }
+
     /// Returns the number of the selected database.
     pub fn database(self) -> i32 {
         // SAFETY: by invariant 1.

@@ -6,6 +6,7 @@ use std::ptr::{self, NonNull};
 use redis_module::raw;
 
 use crate::server::api::{OK, api};
+use crate::server::blocking;
 use crate::server::context::{Context, Str};
 use crate::server::value_type::ValueType;
 
@@ -81,6 +82,21 @@ impl<'a> Keys<'a> {
         })
     }
 
+    /// Opens a key to read its value for nobody: it is no hit, no miss, and no use of the key.
+    ///
+    /// # Errors
+    ///
+    /// If the key holds a value of another type.
+    pub fn look_at<T: ValueType>(&mut self, name: Str<'a>) -> Result<ReadKey<'_, T>, WrongType> {
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
+        let handle = Handle::open(self.context, name, mode);
+        Ok(ReadKey {
+            value: handle.value()?,
+            _handle: handle,
+            keys: PhantomData,
+        })
+    }
+
     /// Opens a key to store a value, or to change its value.
     ///
     /// # Errors
@@ -148,7 +164,7 @@ impl<T: ValueType> WriteKey<'_, T> {
     #[inline]
     pub fn commit(self, event: &std::ffi::CStr) {
         let (context, name) = (self.context, self.name);
-        context.signal_modified(name);
+        signal(context, name);
         drop(self);
         context.notify(event, name);
     }
@@ -166,7 +182,7 @@ impl<T: ValueType> WriteKey<'_, T> {
         is_deleted: bool,
     ) -> Result<Self, WrongType> {
         let (context, name) = (self.context, self.name);
-        context.signal_modified(name);
+        signal(context, name);
         drop(self);
         for _ in 0..times {
             context.notify(event, name);
@@ -206,6 +222,15 @@ impl<T: ValueType> WriteKey<'_, T> {
         };
         assert_eq!(status, OK, "the key takes a value");
         self.value = NonNull::new(value);
+    }
+}
+
+/// Tells WATCH, client-side caching and those who wait that a key has changed.
+#[inline(always)]
+fn signal(context: Context<'_>, name: Str<'_>) {
+    context.signal_modified(name);
+    if blocking::waiters() > 0 {
+        context.signal_ready(name);
     }
 }
 

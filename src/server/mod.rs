@@ -14,6 +14,7 @@
 pub mod alarm;
 pub mod alloc;
 mod api;
+pub mod blocking;
 pub mod command;
 pub mod config;
 pub mod context;

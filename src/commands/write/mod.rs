@@ -4,6 +4,8 @@ mod documents;
 mod due;
 mod moves;
 
+pub use moves::reply_verdict;
+
 pub mod create;
 pub mod fire;
 pub mod force;
