@@ -62,12 +62,12 @@ fn load(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
     server::value_type::register::<Machine>(context)?;
     commands::register(context)?;
     server::info::register(context, info::fields)?;
-    server::alarm::prepare(context, deadlines::on_alarm);
     // Events come last, because nothing may fail after them: Redis 7.0 goes on sending events to a
     // module that failed to load, and crashes at the next save.
     server::privacy::subscribe(context)?;
     server::file_events::subscribe(context, store::on_file_event)?;
     server::data_events::subscribe(context, deadlines::on_data_event)?;
+    server::alarm::prepare(context, deadlines::on_alarm, deadlines::watch)?;
     server::log::notice("loaded");
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use redis_module::raw;
 
-use crate::server::api::api;
+use crate::server::api::{OK, api};
 use crate::server::context::{Context, Standing};
 use crate::server::guard::guarded;
 
@@ -24,11 +24,36 @@ static STANDING: OnceLock<Standing> = OnceLock::new();
 #[derive(Debug)]
 pub struct Alarm(raw::RedisModuleTimerID);
 
+/// What the server's own clockwork runs, see [`prepare`].
+static WATCH: OnceLock<fn()> = OnceLock::new();
+
 /// Prepares alarms: each calls `callback`.
-pub fn prepare(context: Context<'_>, callback: fn(Context<'_>)) {
+///
+/// The server sets its alarms by the wall clock. If somebody sets that back, an alarm comes late by as
+/// much. So `watch` is called some times a second, whatever the wall clock says, to look at the alarm.
+///
+/// # Errors
+///
+/// If the server has no such clockwork.
+pub fn prepare(context: Context<'_>, callback: fn(Context<'_>), watch: fn()) -> Result<(), String> {
     // A module is loaded once in a process.
     let _ = CALLBACK.set(callback);
+    let _ = WATCH.set(watch);
     let _ = STANDING.set(Standing::new(context));
+    let id = raw::REDISMODULE_EVENT_CRON_LOOP;
+    let event = raw::RedisModuleEvent { id, dataver: 1 };
+    // SAFETY: the context is of the load call.
+    let status = unsafe {
+        api!(RedisModule_SubscribeToServerEvent(
+            context.raw(),
+            event,
+            Some(on_cron)
+        ))
+    };
+    match status {
+        OK => Ok(()),
+        _ => Err("the server sends no events of its clockwork".into()),
+    }
 }
 
 /// Sets an alarm. `None` before [`prepare`].
@@ -60,6 +85,17 @@ impl Alarm {
                 ptr::null_mut()
             ))
         };
+    }
+}
+
+unsafe extern "C" fn on_cron(
+    _context: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    _subevent: u64,
+    _data: *mut c_void,
+) {
+    if let Some(watch) = WATCH.get() {
+        guarded("cron", watch);
     }
 }
 
