@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use redis_state_core::{
-    BlockMover, DocumentError, Limits, Machine, RECORD_VERSION, RECORD_VERSION_1_0, RecordError,
-    Recreate, parse_legacy,
+    BlockMover, DocumentError, HINT_BYTES, Limits, Machine, RECORD_VERSION, RECORD_VERSION_1_0,
+    RecordError, Recreate, parse_legacy,
 };
 
 use crate::errors::{document_text, redacted_document_text};
@@ -92,7 +92,8 @@ impl ValueType for Machine {
             .sum();
         let definition = self.definition();
         let shared = definition.memory(block_size);
-        *SERVER_OVERHEAD_BYTES + own + shared.div_ceil(Arc::strong_count(definition))
+        let hint = self.deadline_handle().map_or(0, |_| HINT_BYTES);
+        *SERVER_OVERHEAD_BYTES + own + hint + shared.div_ceil(Arc::strong_count(definition))
     }
 
     fn digest(&self, digest: &mut Digest<'_>) {
@@ -106,7 +107,7 @@ impl ValueType for Machine {
     }
 
     fn unlinked(&self) {
-        deadlines::lose(self);
+        deadlines::lose(self, server::clock());
     }
 
     fn freed(&self) {

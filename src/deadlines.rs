@@ -25,6 +25,8 @@ use crate::stats;
 const SLICE: Duration = Duration::from_millis(1);
 /// The pause between two alarms if there is more to do: with the slice, a quarter of the time.
 const BUSY_MS: u64 = 3;
+/// The pause before a walk, once a hint is lost.
+const LOST_MS: u64 = 10;
 /// The pause while nothing may be written: on a replica, and while clients are paused.
 const WAITING_MS: u64 = 100;
 /// The longest pause. The server's alarms go by the wall clock, which may jump.
@@ -91,10 +93,13 @@ pub fn add(place: Place<'_>, machine: &mut Machine, now: u64) {
     state.set_alarm(now);
 }
 
-/// Notes that a machine has left its name.
-pub fn lose(machine: &Machine) {
+/// Notes that a machine has left its name. Most are freed next, so the walk that looks for the others
+/// doesn't begin at once.
+pub fn lose(machine: &Machine, now: u64) {
     if let Some(handle) = machine.deadline_handle() {
-        state().index.lose(handle);
+        let mut state = state();
+        state.index.lose(handle);
+        state.set_next_alarm(now, LOST_MS);
     }
 }
 
@@ -137,6 +142,19 @@ pub fn figures() -> Figures {
     Figures {
         pending: state.index.len(),
         lost: state.index.lost(),
+    }
+}
+
+/// Sets the alarm anew if it is too far away, because the wall clock was set back. The server calls
+/// this some times a second.
+pub fn watch(now: u64) {
+    let mut state = state();
+    if state
+        .alarm
+        .as_ref()
+        .is_some_and(|&(_, set)| set > now + 2 * IDLE_MS)
+    {
+        state.set_alarm(now);
     }
 }
 

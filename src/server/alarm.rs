@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use redis_module::raw;
 
-use crate::server::api::{OK, api};
+use crate::server::api::{OK, api, clock};
 use crate::server::context::{Context, Standing};
 use crate::server::guard::guarded;
 
@@ -25,17 +25,21 @@ static STANDING: OnceLock<Standing> = OnceLock::new();
 pub struct Alarm(raw::RedisModuleTimerID);
 
 /// What the server's own clockwork runs, see [`prepare`].
-static WATCH: OnceLock<fn()> = OnceLock::new();
+static WATCH: OnceLock<fn(u64)> = OnceLock::new();
 
 /// Prepares alarms: each calls `callback`.
 ///
 /// The server sets its alarms by the wall clock. If somebody sets that back, an alarm comes late by as
-/// much. So `watch` is called some times a second, whatever the wall clock says, to look at the alarm.
+/// much. So `watch` is called some times a second with the wall clock's time, to look at the alarm.
 ///
 /// # Errors
 ///
 /// If the server has no such clockwork.
-pub fn prepare(context: Context<'_>, callback: fn(Context<'_>), watch: fn()) -> Result<(), String> {
+pub fn prepare(
+    context: Context<'_>,
+    callback: fn(Context<'_>),
+    watch: fn(u64),
+) -> Result<(), String> {
     // A module is loaded once in a process.
     let _ = CALLBACK.set(callback);
     let _ = WATCH.set(watch);
@@ -95,7 +99,7 @@ unsafe extern "C" fn on_cron(
     _data: *mut c_void,
 ) {
     if let Some(watch) = WATCH.get() {
-        guarded("cron", watch);
+        guarded("cron", || watch(clock()));
     }
 }
 

@@ -29,6 +29,9 @@ pub const FIRST_PAUSE_MS: u64 = 100;
 /// The longest pause of a hint that is postponed, in ms.
 pub const MAX_PAUSE_MS: u64 = 1000;
 
+/// The bytes of a hint and its place in the order, without a long name.
+pub const HINT_BYTES: usize = size_of::<Hint>() + size_of::<u32>();
+
 /// Counts the hints of the process, so that no two have the same handle, in whichever index they are.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
