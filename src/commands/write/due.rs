@@ -30,7 +30,7 @@ pub fn fire<'k>(
     let Some(machine) = key.value_mut() else {
         return Ok((key, None));
     };
-    if !machine.deadline().is_some_and(|due| due.at <= now) {
+    if machine.deadline().is_none_or(|due| due.at > now) {
         return Ok((key, None));
     }
     let before = machine.deadline_handle();
