@@ -207,6 +207,61 @@ def test_what_a_timer_replicates(servers):
     assert (digest(server), history(server, "m")) == before
 
 
+def test_it_keeps_the_expiry_of_the_key(servers):
+    primary, replica = servers.pair()
+    for key in ("m", "n"):
+        together(primary, ("SM.NEW", key, ORDER, "DUE", "0"), ("PEXPIREAT", key, 4_000_000_000_000))
+    for key in ("m", "n"):
+        wait_for_state(primary, key, "expired")
+    wait_in_sync(primary, replica)
+    for server in (primary, replica):
+        assert server.run("PEXPIRETIME", "m") == server.run("PEXPIRETIME", "n") == 4_000_000_000_000
+    assert digest(primary) == digest(replica)
+
+
+@pytest.mark.parametrize("name", ["", "\0", "a\0b\r\n", "é🚀", "k" * 22, "k" * 23, "k" * 300, "k" * 70_000], ids=len)
+def test_any_name(server, name):
+    server.run("SM.NEW", name, TICK, "AFTER", 20)
+    server.run("SM.NEW", f"{name}2", TICK, "AFTER", HOUR)
+    wait_until(lambda: info(server, name)["version"] == 2, "it to fire")
+    server.run("RENAME", f"{name}2", f"{name}3")
+    server.run("SM.FIRE", f"{name}3", "go", "AFTER", 20)
+    wait_until(lambda: info(server, f"{name}3")["version"] == 3, "the renamed one to fire")
+
+
+def test_a_waiting_client_is_served_by_a_timer(db):
+    db.execute_command("SM.NEW", "m", ORDER, "AFTER", 200)
+    assert db.execute_command("SM.WAIT", "m", int(20_000 * SLOWDOWN), "expired") == [b"reached", b"expired", 2]
+
+
+def test_a_timer_needs_no_users_leave(server):
+    """It is the server's own move, whatever the users may do."""
+    server.run("SM.NEW", "m", ORDER, "AFTER", 200)
+    server.run("SM.NEW", "n", ORDER, "AFTER", HOUR)
+    server.run("ACL", "SETUSER", "default", "-sm.timeout")
+    assert error_of(server, "SM.TIMEOUT", "n").startswith("NOPERM")
+    wait_for_state(server, "m", "expired")
+    assert together(server, ("SM.NEW", "o", ORDER, "DUE", "0"), ("SM.FIRE", "o", "revive"))[1][0] == b"moved"
+
+
+def test_an_edge_primary(servers):
+    """Its moves of timed machines are replicated as whole machines. What fires first is a move of its own there, too."""
+    primary, replica = servers.pair([*PLAIN_AOF, "redisstate.compat edge"], PLAIN_AOF)
+    for key, move in (("a", ["SM.MUTATE", "a", "new"]), ("b", ["SM.RESET", "b"]), ("c", ["SM.FIRE", "c", "revive"])):
+        together(primary, ("SM.NEW", key, ORDER, "DUE", "0"), move)
+        assert kinds(primary, key)[:2] == ["new", "timeout"]
+    primary.run("SM.NEW", "d", ORDER, "AFTER", 30)
+    wait_for_state(primary, "d", "expired")
+    wait_in_sync(primary, replica)
+    expected, pending = digest(primary), figures(primary)["pending"]
+    assert pending == 3
+    for server in (replica, primary):
+        assert digest(server) == expected and figures(server)["pending"] == pending
+        server.kill()
+        server.start()
+        assert digest(server) == expected and figures(server)["pending"] == pending
+
+
 # ---- when a timer is due ------------------------------------------------------------------------------
 
 # The machine is in `new`, and `paid` has a timer without `ms`.
@@ -250,6 +305,36 @@ def test_a_move_gives_a_later_deadline_than_the_definition(db, command):
     wait_for_state(db.server, "control", "x")
     time.sleep(MOMENT)
     assert state(db.server, key) in ("new", "paid")
+
+
+def test_the_last_moment_there_is(servers):
+    """2^53 - 1 ms: what would be later is then."""
+    primary, replica = servers.pair(AOF)
+    last = 2**53 - 1
+    slow = json.dumps({"map": {}, "after": {"a": {"ms": last, "to": "b"}}, "initial": "a"})
+    for key, more in (("after", ["AFTER", last]), ("due", ["DUE", last]), ("ms", [])):
+        primary.run("SM.NEW", key, slow, *more)
+        assert info(primary, key)["due"] == last
+    primary.run("SM.NEW", "control", TICK, "AFTER", 20)
+    wait_until(lambda: info(primary, "control")["version"] == 2, "the control to fire")
+    wait_in_sync(primary, replica)
+    expected = digest(primary)
+    primary.kill()
+    primary.start()
+    assert digest(primary) == expected == digest(replica)
+    assert figures(primary)["pending"] == figures(replica)["pending"] == 3
+
+
+def test_the_digest_knows_the_deadline(idle):
+    """Otherwise equal digests would say nothing here."""
+    # Without a history, which would have the times of the moves.
+    document = json.dumps({"map": {}, "after": {"wait": {"to": None}}, "initial": "wait"})
+    idle.run("SM.NEW", "a", document, "DUE", 2**50)
+    for key, due in (("b", 2**50 + 2), ("c", 2**50 + 1), ("d", 2**50 + 2)):
+        idle.run("COPY", "a", key)
+        idle.run("SM.REDEFINE", key, document, "DUE", due)
+    digests = idle.run("DEBUG", "DIGEST-VALUE", "b", "c", "d")
+    assert digests[0] != digests[1] and digests[0] == digests[2]
 
 
 def test_without_ms_nothing_fires_unless_a_move_says_when(db):
@@ -735,6 +820,36 @@ def test_renamed_again_and_again(server):
     ticked_once(server, {names[key]: due for key, due in dues.items()})
     now = figures(server)
     assert now["fired"] == 200 and now["lost"] == 0 and now["healed"] > 0
+
+
+def test_renamed_machines_are_found_however_many_are_renamed_meanwhile(server):
+    """There is always one that the walk has missed, and the next walk must not be put off for that."""
+    server.run("DEBUG", "POPULATE", 20_000)
+    for i in range(500):
+        server.run("SM.NEW", f"m{i}", TICK, "AFTER", HOUR)
+    done = threading.Event()
+
+    def rename():
+        with server.client() as client:
+            for turn in range(10**6):
+                if done.is_set():
+                    return
+                of = lambda turn: f"m{turn % 500}" + f":{turn // 500}" * (turn >= 500)
+                client.rename(of(turn), f"m{turn % 500}:{turn // 500 + 1}")
+                time.sleep(0.003)
+
+    renaming = threading.Thread(target=rename)
+    renaming.start()
+    try:
+        for _ in range(8):
+            healed = figures(server)["healed"]
+            wait_until(lambda: figures(server)["healed"] > healed, "renamed machines to be found", 5)
+            time.sleep(1.2)
+    finally:
+        done.set()
+        renaming.join()
+    wait_until(lambda: figures(server)["lost"] == 0, "all to be found")
+    assert figures(server)["pending"] == 500
 
 
 def test_a_name_heals_by_a_write(db):
