@@ -20,6 +20,7 @@ from harness import (
     follow,
     rewrite_aof,
     start_saving,
+    wait_for_rewrite,
     wait_for_save,
     wait_in_sync,
     wait_until,
@@ -255,6 +256,8 @@ def test_an_edge_primary(servers):
     wait_in_sync(primary, replica)
     expected, pending = digest(primary), figures(primary)["pending"]
     assert pending == 3
+    # After a full sync a replica begins a new file.
+    wait_for_rewrite(replica)
     for server in (replica, primary):
         assert digest(server) == expected and figures(server)["pending"] == pending
         server.kill()
@@ -1106,6 +1109,7 @@ def test_a_replica_fires_nothing(servers):
     expected = digest(primary)
     for server in (replica, last):
         assert (figures(server)["pending"], figures(server)["fired"], digest(server)) == (0, 0, expected)
+    wait_for_rewrite(replica)
     replica.kill()
     replica.start()
     assert digest(replica) == expected, "the replica's own log"
