@@ -173,7 +173,10 @@ def test_in_a_script(turn, call, protocol):
         in_step(turn)
     turn("SM.FIRE", "m", "go")
     assert run("m", FOR_EVER) == b"*2\r\n" + verdict("reached", "b", 2) + bulk("then")
-    assert run("none", FOR_EVER) == b"*2\r\n" + {2: NIL, 3: NIL3}[protocol] + bulk("then")
+    alone = f"redis.setresp({protocol}) return {call}('SM.WAIT', KEYS[1], '0', 'b')"
+    assert turn("EVAL", alone, "1", "none") == {2: NIL, 3: NIL3}[protocol]
+    in_step(turn)
+    assert turn("EVAL", f"return {call}('SM.WAIT', KEYS[1], '0', 'b')", "1", "text").startswith(b"-WRONGTYPE")
     in_step(turn)
 
 
@@ -187,11 +190,15 @@ def test_in_a_function(turn):
 @pytest.mark.skipif(not SECOND_MODULE.exists(), reason=f"no second module at {SECOND_MODULE}")
 @pytest.mark.parametrize("caller", ["VERBATIM.CALL", "REPLICATED.CALL"])
 def test_in_a_call_of_another_module(servers, caller):
-    with servers.start([f"loadmodule {SECOND_MODULE}"]).wire() as wire:
-        assert wire("SM.SET", "m", TURN) == OK
-        assert wire(caller, "SM.WAIT", "m", FOR_EVER, "b") == verdict("waited", "a", 1)
-        assert wire(caller, "SM.WAIT", "m", FOR_EVER, "a") == verdict("reached", "a", 1)
-        in_step(wire)
+    server = servers.start([f"loadmodule {SECOND_MODULE}"])
+    with server.client() as client:
+        run = client.execute_command
+        run("SM.SET", "m", TURN)
+        assert run(caller, "SM.WAIT", "m", FOR_EVER, "b") == [b"waited", b"a", 1]
+        assert run(caller, "SM.WAIT", "m", FOR_EVER, "a") == [b"reached", b"a", 1]
+        assert run(caller, "SM.WAIT", "none", FOR_EVER, "a") is None
+        assert client.echo("in step") == b"in step"
+    assert waiters(server) == 0
 
 
 # ---- what serves --------------------------------------------------------------------------------
@@ -559,7 +566,7 @@ def test_max_waiters_is_a_config(turn):
 
 
 def test_a_reader_may_wait(turn, db):
-    assert turn("ACL", "SETUSER", "reader", "on", "nopass", "+@read", "~m") == OK
+    assert turn("ACL", "SETUSER", "reader", "on", "nopass", "+sm.wait", "~m") == OK
     with db.server.wire() as wire:
         assert wire("AUTH", "reader", "x") == OK
         assert wire("SM.WAIT", "m", "1", "b") == verdict("waited", "a", 1)
