@@ -684,3 +684,111 @@ def test_a_demotion_sends_waiters_away(servers, waiting):
     again = waiting(old, "m", FOR_EVER, "b")
     new.run("SM.FIRE", "m", "go")
     assert again.reply() == verdict("reached", "b", 2)
+
+
+@pytest.mark.parametrize("load", ["disabled", "swapdb"])
+@pytest.mark.parametrize("change", [["SM.FIRE", "m", "go"], ["DEL", "m"]], ids=lambda change: change[0])
+def test_a_wait_across_a_full_sync(servers, waiting, load, change):
+    """The replica learns of the change by a file. Redis 7.0 doesn't say what a file from disk brought."""
+    primary, replica = servers.pair([], [f"repl-diskless-load {load}"])
+    primary.run("SM.SET", "m", TURN)
+    wait_in_sync(primary, replica)
+    is_told = TELLS_OF_LOSS or (load == "swapdb" and change[0] != "DEL")
+    waiter = waiting(replica, "m", "60000" if is_told else "5000", "b")
+    other = waiting(replica, "m", FOR_EVER, "c")
+    before = primary.info("stats")["sync_full"]
+    with primary.wire() as wire:
+        cut = [["MULTI"], ["CLIENT", "KILL", "TYPE", "replica"], change, ["DEBUG", "CHANGE-REPL-ID"], ["EXEC"]]
+        for command in cut:
+            assert not wire(*command).startswith(b"-")
+    wait_until(lambda: primary.info("stats")["sync_full"] > before, "a full sync")
+    wait_in_sync(primary, replica)
+    is_lost = change[0] == "DEL"
+    if is_told:
+        assert waiter.ended() == (NIL if is_lost else verdict("reached", "b", 2))
+    else:
+        assert waiter.goes_on()
+        assert waiter.reply() == (NIL if is_lost else verdict("waited", "b", 2))
+    if is_lost and TELLS_OF_LOSS:
+        assert other.ended() == NIL
+        return
+    assert other.goes_on()
+    primary.run(*(["SM.NEW", "m", TURN, "STATE", "c"] if is_lost else ["SM.FORCE", "m", "c"]))
+    assert other.reply() == verdict("reached", "c", 1 if is_lost else 3)
+
+
+def test_a_slot_that_moves_to_another_node(servers, waiting):
+    source, target = servers.cluster(2)
+    key = next(name for name in map(str, range(100)) if source.run("CLUSTER", "KEYSLOT", name) < 8192)
+    slot = source.run("CLUSTER", "KEYSLOT", key)
+    source.run("SM.SET", key, TURN)
+    waiter = waiting(source, key, FOR_EVER, "b")
+    target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", source.node_id())
+    source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", target.node_id())
+    assert waiter.goes_on()
+    source.run("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+    if TELLS_OF_LOSS:
+        # For those that wait here the key has gone.
+        assert waiter.ended() == NIL
+    else:
+        assert waiter.goes_on()
+    for node in (target, source):
+        node.run("CLUSTER", "SETSLOT", slot, "NODE", target.node_id())
+    if not TELLS_OF_LOSS:
+        assert waiter.reply() == b"-MOVED %d 127.0.0.1:%d\r\n" % (slot, target.port)
+    with source.wire() as wire:
+        assert wire("SM.WAIT", key, FOR_EVER, "b").startswith(b"-MOVED")
+    again = waiting(target, key, FOR_EVER, "b")
+    target.run("SM.FIRE", key, "go")
+    assert again.ended() == verdict("reached", "b", 2)
+
+
+# ---- the server's own life ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["WRITE", "ALL"])
+def test_while_clients_are_paused(server, waiting, what):
+    with server.wire() as wire:
+        assert wire("SM.SET", "m", TURN) == OK
+        short, long = waiting(server, "m", "300", "b"), waiting(server, "m", FOR_EVER, "b")
+        assert wire("CLIENT", "PAUSE", "1500", what) == OK
+        wire.send(encode("SM.FIRE", "m", "go"))
+        assert short.wire.reply() == verdict("waited", "a", 1)
+        assert not select.select([long.wire.socket, wire.socket], [], [], 0)[0]
+        assert wire.reply() == verdict("moved", "b", 2)
+        assert long.ended() == verdict("reached", "b", 2)
+
+
+def test_a_wait_across_a_reload(server, waiting):
+    server.run("SM.SET", "m", TURN)
+    waiter = waiting(server, "m", FOR_EVER, "b")
+    server.run("DEBUG", "RELOAD")
+    assert waiter.goes_on()
+    server.run("SM.FIRE", "m", "go")
+    assert waiter.ended() == verdict("reached", "b", 2)
+
+
+def test_the_default_number_of_waiters(server, waiting):
+    server.run("SM.SET", "m", TURN)
+    connections = [server.wire() for _ in range(999)]
+    for wire in connections:
+        wire.send(encode("SM.WAIT", "m", FOR_EVER, "b"))
+    wait_until(lambda: waiters(server) == 999, "all to wait")
+    waiter = waiting(server, "m", FOR_EVER, "c")
+    with server.wire() as wire:
+        assert wire("SM.WAIT", "m", FOR_EVER, "b").startswith(b"-ERR 1000 clients are waiting by SM.WAIT")
+        assert wire("SM.FIRE", "m", "go") == verdict("moved", "b", 2)
+        for other in connections:
+            assert other.reply() == verdict("reached", "b", 2)
+            other.close()
+        assert waiters(server) == 1
+        assert wire("SM.FORCE", "m", "c") == verdict("moved", "c", 3)
+    assert waiter.ended() == verdict("reached", "c", 3)
+
+
+def test_shutdown_with_waiters(server, waiting):
+    server.run("SM.SET", "m", TURN)
+    waiter = waiting(server, "m", FOR_EVER, "b")
+    server.shutdown("NOSAVE")
+    assert server.process.returncode == 0
+    assert waiter.wire.stream.read() == b""
