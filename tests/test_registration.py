@@ -8,6 +8,7 @@ from documents import ORDER
 from harness import ROOT, array, server_version
 
 READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT", "SM.EVENTS", "SM.INFO", "SM.HISTORY"}
+READS |= {"SM.WAIT"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
 WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.TIMEOUT", "SM.LOAD"}
 DENY_OOM = {"SM.SET", "SM.CREATE", "SM.NEW", "SM.REDEFINE"}
