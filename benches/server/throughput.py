@@ -37,7 +37,7 @@ def _figure(rates, middle, above, below, target):
     title = f"{above} / {below}, commands a second at pipeline {load.PIPELINE}"
     row = Figure(title, load.ratio(rates, above, below), at_least=target, peers=peers)
     if row.verdict == "missed" and not instructions.missing():
-        row.profile = callgrind_hot.profile(above)
+        row.profile = callgrind_hot.profile(above, callgrind_hot.plans)
     return row
 
 

@@ -10,12 +10,25 @@ use std::collections::BTreeSet;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use redis_state_core::{
-    Definition, Diagram, Interner, InternerStats, Limits, Machine, RECORD_VERSION, RecordReader,
-    Rules, StateId, parse_legacy, parse_machine,
+    Definition, Diagram, Interner, InternerStats, Limits, Machine, RECORD_VERSION,
+    RECORD_VERSION_1_0, RecordReader, Rules, StateId, parse_legacy, parse_machine,
 };
-use redis_state_fuzz::documents::record;
-use redis_state_fuzz::forge::{Damage, Parts, model, repair_length};
-use redis_state_fuzz::model::Model;
+use redis_state_fuzz::adopt;
+use redis_state_fuzz::forge::{Damage, Parts, repair_length};
+use redis_state_fuzz::keyspace::{Keyspace, Reply};
+use redis_state_fuzz::lives;
+use redis_state_fuzz::memory::{Counting, peak_of};
+use redis_state_fuzz::model::life::Life;
+use redis_state_fuzz::model::played::alone;
+use redis_state_fuzz::record::{Change, Record};
+use redis_state_fuzz::steps::play;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How many bytes reading may take for each byte that is read, and beside these.
+const MEMORY_FACTOR: usize = 16;
+const FREE_MEMORY: usize = 16 << 10;
 
 fuzz_target!(|data: &[u8]| {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
@@ -25,7 +38,9 @@ fuzz_target!(|data: &[u8]| {
         one(rest, false);
         one(rest, true);
     } else {
-        let _out_of_bytes = forged(&mut Unstructured::new(rest));
+        let mut u = Unstructured::new(rest);
+        let kept = forged(&mut u).unwrap_or_default();
+        use_all(&mut u, &kept);
     }
 });
 
@@ -35,9 +50,11 @@ fn one(data: &[u8], in_file: bool) {
     if in_file {
         reader.begin_file();
     }
-    if let Ok(machine) = reader.decode(RECORD_VERSION, data, &interner) {
-        examine(&machine);
-        assert_is_written_as(&machine, data);
+    for version in [RECORD_VERSION, RECORD_VERSION_1_0] {
+        if let Some(machine) = decode(&mut reader, version, data, &interner) {
+            assert_is_written_as(&machine, data);
+            use_all(&mut Unstructured::new(data), &[alone(&machine)]);
+        }
     }
     if let Ok(machine) = parse_legacy(&interner, data, &Limits::NONE) {
         examine(&machine);
@@ -46,74 +63,112 @@ fn one(data: &[u8], in_file: bool) {
     assert_eq!(interner.stats(), InternerStats::default());
 }
 
-/// Reads a file of forged records, some of which refer to others.
-fn forged(u: &mut Unstructured<'_>) -> Result<()> {
+/// Reads a record. Checks what that takes, and the machine.
+fn decode(
+    reader: &mut RecordReader,
+    version: u32,
+    record: &[u8],
+    interner: &Interner,
+) -> Option<Machine> {
+    let (read, peak) = peak_of(|| reader.decode(version, record, interner));
+    let allowed = FREE_MEMORY + MEMORY_FACTOR * record.len();
+    assert!(peak <= allowed, "{peak} bytes to read {}", record.len());
+    let machine = read.ok()?;
+    examine(&machine);
+    Some(machine)
+}
+
+/// Reads a file of forged records, some of which refer to others. Returns the self-contained records
+/// of those that were accepted.
+fn forged(u: &mut Unstructured<'_>) -> Result<Vec<Vec<u8>>> {
     let interner = Interner::new();
     let mut reader = RecordReader::new();
-    if u.ratio(3, 4)? {
+    let in_file = u.ratio(3, 4)?;
+    if in_file {
         reader.begin_file();
     }
     let mut kept = Vec::new();
     for _ in 0..u.int_in_range(1..=4)? {
-        let mut bytes = sound(u)?;
-        for _ in 0..u.int_in_range(0..=3)? {
-            Damage::arbitrary(u)?.apply(&mut bytes);
+        let (bytes, expected) = record(u)?;
+        let version = match u.ratio(1, 8)? {
+            true => RECORD_VERSION_1_0,
+            false => RECORD_VERSION,
+        };
+        let machine = decode(&mut reader, version, &bytes, &interner);
+        let is_alone = bytes.first().is_some_and(|flags| flags & 3 == 0);
+        if let Some(life) = expected.filter(|_| is_alone && version == RECORD_VERSION) {
+            let machine = machine.as_ref().expect("a sound record is read");
+            assert_eq!(adopt::life(machine), life);
         }
-        // Otherwise the check of the length would refuse nearly all damage.
-        if u.ratio(3, 4)? {
-            repair_length(&mut bytes);
-        }
-        if let Ok(machine) = reader.decode(RECORD_VERSION, &bytes, &interner) {
-            examine(&machine);
+        if let Some(machine) = machine {
             assert_is_written_as(&machine, &bytes);
-            if u.ratio(1, 2)? {
-                kept.push(machine);
-            }
+            kept.push(machine);
         }
     }
+    let records = kept.iter().map(alone).collect();
     drop((kept, reader));
     assert_eq!(interner.stats(), InternerStats::default());
-    Ok(())
+    Ok(records)
+}
+
+/// Makes a record in any form; and the life that it tells, if nothing in it is wrong.
+fn record(u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Option<Life>)> {
+    let life = lives::life(u)?;
+    let mut record = Record::of(&life);
+    record.flags = u.int_in_range(0..=2)?;
+    record.number = u.int_in_range(0..=3)?;
+    let parts = Parts::of(&life.model);
+    let archive = u.int_in_range(0..=6u8)?;
+    match archive {
+        0 => record.archive = Parts::arbitrary(u)?.archive(),
+        1 => record.archive = parts.first_archive(),
+        _ => {}
+    }
+    let changes = *u.choose(&[0, 0, 0, 1, 1, 2])?;
+    for _ in 0..changes {
+        Change::arbitrary(u)?.apply(&mut record, u)?;
+    }
+    let mut bytes = record.write();
+    let damages = *u.choose(&[0, 0, 0, 1, 2, 3])?;
+    for _ in 0..damages {
+        Damage::arbitrary(u)?.apply(&mut bytes);
+    }
+    // Otherwise the check of the length would refuse nearly all damage.
+    if u.ratio(3, 4)? {
+        repair_length(&mut bytes);
+    }
+    let is_sound = changes + damages == 0 && (archive > 1 || archive == 1 && parts.is_old());
+    Ok((bytes, is_sound.then_some(life)))
+}
+
+/// Uses machines that were accepted, as clients might.
+fn use_all(u: &mut Unstructured<'_>, records: &[Vec<u8>]) {
+    let mut keyspace = Keyspace::new(Rules::Documented);
+    for (key, record) in redis_state_fuzz::steps::KEYS.iter().zip(records) {
+        let told = keyspace.call(&[b"SM.LOAD", key.as_bytes(), record]);
+        assert_eq!(told, Reply::Ok);
+    }
+    if !records.is_empty() {
+        play(u, &mut keyspace, 20);
+    }
 }
 
 /// Checks that what was accepted is what a writer writes: there is one way to write a machine. A
-/// record in a file has a number in it that another file would not have.
+/// record in a file has a number in it that another file would not have, and an archive of version 1
+/// is written as one of version 2.
 fn assert_is_written_as(machine: &Machine, accepted: &[u8]) {
-    // What an older version wrote is written as the current one.
-    if accepted.windows(6).any(|window| window == b"RSMA\x01\0") {
-        return;
-    }
-    match accepted[0] & 3 {
-        0 => assert_eq!(record(machine), accepted),
-        1 => assert!(accepted.ends_with(machine.definition().archive())),
-        _ => {}
-    }
-}
-
-/// Makes a record in any form, whose archive may be anything behind a sound header.
-fn sound(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
-    let model = model(u)?;
-    let parts = if u.ratio(2, 3)? {
-        Parts::of(&model)
-    } else {
-        u.arbitrary()?
+    let (written, archive) = (alone(machine), machine.definition().archive());
+    let own = written.strip_suffix(archive).expect("the archive is last");
+    let rest = accepted[1..]
+        .strip_prefix(&own[1..])
+        .expect("the machine's own part");
+    assert_eq!(accepted[0] & !3, own[0]);
+    let rest = match accepted[0] & 3 {
+        0 => rest,
+        _ => &rest[8..],
     };
-    let form = u.int_in_range(0..=2u8)?;
-    let reason = model.reason.as_bytes();
-    let mut bytes = vec![form | if reason.is_empty() { 0 } else { 4 }];
-    let current = model.states.iter().position(|name| *name == model.current);
-    bytes.push(current.unwrap_or_default() as u8);
-    if !reason.is_empty() {
-        bytes.push(reason.len().min(127) as u8);
-        bytes.extend(reason);
-    }
-    if form != 0 {
-        bytes.extend(u.int_in_range(0..=3u64)?.to_le_bytes());
-    }
-    if form != 2 {
-        bytes.extend(parts.archive());
-    }
-    Ok(bytes)
+    let is_first = rest.starts_with(b"RSMA\x01\0");
+    assert!(rest == archive || is_first || accepted[0] & 3 == 2 && rest.is_empty());
 }
 
 /// Checks what holds for every machine that was accepted.
@@ -169,22 +224,19 @@ fn examine_events(definition: &Definition, state: StateId) {
     }
 }
 
-/// Checks that a document can say the machine, except for two things. It can name an unlisted state
-/// only as the current one, and it cannot say that the current state is the nameless one.
+/// Checks that a document says the machine's definition.
 fn say(machine: &Machine) {
+    let model = adopt::model(machine);
     let definition = machine.definition();
-    let nameless = machine.current_name_bytes().is_empty();
-    let named = if nameless {
-        definition.initial()
-    } else {
-        machine.current()
-    };
-    let machine = machine.in_state(definition.unlisted_state().unwrap_or(named));
-    let json = machine.render(Rules::Documented);
-    let model = Model::read(&json, None, Rules::Replayed).expect("written, so read");
-    assert_eq!(model.render(Rules::Documented), json);
+    let mut json = model.clone();
+    // What only a current state can name.
+    if let Some(state) = definition.unlisted_state() {
+        definition.name(state).clone_into(&mut json.current);
+    }
+    let json = json.render(Rules::Documented);
     let interner = Interner::new();
     let read = parse_machine(&interner, &json, None, Rules::Replayed, &Limits::NONE);
     let read = read.expect("written, so read").machine;
     assert_eq!(read.definition().archive(), definition.archive());
+    model.assert_is(machine);
 }

@@ -6,8 +6,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use redis_state_core::{Interner, InternerStats, Rules, parse_legacy, parse_machine};
-use redis_state_fuzz::documents::{begun, load, read, record};
+use redis_state_fuzz::documents::{begun, load, read};
+use redis_state_fuzz::model::life::{Life, With};
+use redis_state_fuzz::model::played::alone;
 use redis_state_fuzz::model::{ALL_RULES, Model};
+use redis_state_fuzz::record::Record;
 
 fuzz_target!(|data: &[u8]| {
     let (json, argument) = match data.iter().position(|&byte| byte == 0xff) {
@@ -44,7 +47,10 @@ fn check(interner: &Interner, json: &[u8], argument: Option<&[u8]>, rules: Rules
         let (normal_model, _written) =
             read(interner, &normal, None, rules).expect("what is written is read");
         assert_eq!(normal_model.render(rules), normal);
-        model.assert_is(&load(&record(&begun(machine))));
+        let record = alone(&begun(machine));
+        let life = Life::begin(&model, &With::default()).expect("no timer is given");
+        assert_eq!(record, Record::of(&life).write());
+        model.assert_is(&load(&record));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reads documents and records on the core and on the model.
 
 use redis_state_core::{
-    Context, Interner, Limits, Machine, Options, Parsed, RECORD_VERSION, RecordReader,
-    RecordWriter, Rules, parse_machine,
+    Context, Interner, Limits, Machine, Options, Parsed, RECORD_VERSION, RecordReader, Rules,
+    parse_machine,
 };
 
 use crate::model::Model;
@@ -50,13 +50,6 @@ pub fn begun(machine: &Machine) -> Machine {
     let begun = machine.clone();
     let begun = begun.begin(&Options::default(), &Context::default());
     begun.expect("no timer is given, so none is wrong")
-}
-
-/// Returns the self-contained record of a machine.
-pub fn record(machine: &Machine) -> Vec<u8> {
-    let mut record = Vec::new();
-    RecordWriter::new().write(machine, &mut record);
-    record
 }
 
 /// Reads a self-contained record into an interner of its own.

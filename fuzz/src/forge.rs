@@ -1,7 +1,7 @@
 //! Makes records as an attacker would: sound ones, a sound header around anything, and damage to
 //! either.
 
-use arbitrary::{Arbitrary, Result, Unstructured};
+use arbitrary::Arbitrary;
 
 use crate::model::{Events, Model, New};
 
@@ -33,7 +33,7 @@ pub struct Rare {
     after_targets: Vec<u16>,
     history: u16,
     label: Vec<u8>,
-    revision: Vec<u16>,
+    revision: Vec<u32>,
 }
 
 impl Parts {
@@ -126,9 +126,27 @@ impl Parts {
         put_heads(&mut body, &heads[..4]);
         body.extend(u32::from(self.initial).to_le_bytes());
         put_heads(&mut body, &[heads[4], (rare_at, rare.len())]);
-        let length = (body.len() as u32).to_le_bytes();
-        [&b"RSMA\x02\0\0\0"[..], &length, &body].concat()
+        behind_header(2, &body)
     }
+
+    /// Returns whether release 1.0 knew all of it.
+    pub fn is_old(&self) -> bool {
+        self.rare.is_empty()
+    }
+
+    /// Writes the archive as release 1.0 did: without what that didn't know.
+    pub fn first_archive(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        let heads = put_vectors(&mut body, self.vectors());
+        put_heads(&mut body, &heads);
+        body.extend(u32::from(self.initial).to_le_bytes());
+        behind_header(1, &body)
+    }
+}
+
+fn behind_header(version: u8, body: &[u8]) -> Vec<u8> {
+    let length = (body.len() as u32).to_le_bytes();
+    [b"RSMA", &[version, 0, 0, 0], &length, body].concat()
 }
 
 impl Rare {
@@ -166,17 +184,13 @@ impl Rare {
             after_targets: after.iter().map(|(_, (_, to))| target(to)).collect(),
             history: model.new.history.into(),
             label: model.new.name.clone().into_bytes(),
-            revision: model
-                .new
-                .revision
-                .map(|revision| revision as u16)
-                .into_iter()
-                .collect(),
+            revision: model.new.revision.into_iter().collect(),
         }
     }
 
     fn vectors(&self) -> Vec<(usize, Vec<u8>)> {
         let times = self.after_ms.iter().flat_map(|ms| ms.to_le_bytes());
+        let revision = self.revision.iter().flat_map(|number| number.to_le_bytes());
         vec![
             (self.event_names.len(), self.event_names.clone()),
             numbers(&self.event_ends),
@@ -190,7 +204,7 @@ impl Rare {
             (self.after_ms.len(), times.collect()),
             numbers(&self.after_targets),
             (self.label.len(), self.label.clone()),
-            numbers(&self.revision),
+            (self.revision.len(), revision.collect()),
         ]
     }
 }
@@ -235,104 +249,6 @@ fn ends(sizes: impl Iterator<Item = usize>) -> Vec<u16> {
         Some(u16::try_from(*total).expect("small machines"))
     };
     sizes.scan(0, sum).collect()
-}
-
-/// The names of states: few, so that machines are connected, and some that need escapes.
-pub const NAMES: [&str; 12] = [
-    "", "a", "b", "c", "d", "e", "f", "naïve", "🚀", "\"", "\\\n", "\0",
-];
-
-/// Makes a machine of few states with short names; at times one of ninety states with rows as long.
-pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
-    let mut keys = NAMES.to_vec();
-    let mut rows = Vec::new();
-    let is_plain = u.ratio(1, 3)?;
-    for _ in 0..u.int_in_range(0..=5)? {
-        let key = keys.swap_remove(u.choose_index(keys.len())?);
-        let row = match is_plain || u.ratio(1, 4)? {
-            true => vec![(String::new(), row(u, &NAMES)?)],
-            false => events(u)?,
-        };
-        rows.push((key.to_owned(), row));
-    }
-    let reason = if u.ratio(1, 3)? { u.arbitrary()? } else { "" };
-    let (initial, current) = (u.choose(&NAMES)?, u.choose(&NAMES)?);
-    let mut new = if is_plain { New::default() } else { new(u)? };
-    // A timer's state has to be one without it. What goes may take states with it.
-    for _ in 0..=new.after.len() {
-        let model = Model::with_events(rows.clone(), new.clone(), initial, current, reason);
-        new.after.retain(|(state, _)| model.states.contains(state));
-    }
-    Ok(Model::with_events(rows, new, initial, current, reason))
-}
-
-/// The names of events.
-pub const EVENTS: [&str; 8] = ["", "a", "go", "pay", "stop", "\"", "é", "\u{1}"];
-
-/// Makes events with different names and targets; at times more than are searched one by one.
-fn events(u: &mut Unstructured<'_>) -> Result<Events> {
-    if u.ratio(1, 12)? {
-        let event = |at: usize| (format!("e{at}"), vec![format!("s{}", at % 7)]);
-        return Ok((0..u.int_in_range(15..=20)?).map(event).collect());
-    }
-    let mut names = EVENTS.to_vec();
-    let mut events = Vec::new();
-    for _ in 0..u.int_in_range(0..=3)? {
-        let event = names.swap_remove(u.choose_index(names.len())?);
-        let mut targets = NAMES.to_vec();
-        let count = *u.choose(&[0, 1, 1, 1, 2, 3])?;
-        let target = |_| -> Result<String> {
-            Ok(targets
-                .swap_remove(u.choose_index(targets.len())?)
-                .to_owned())
-        };
-        events.push((
-            event.to_owned(),
-            (0..count).map(target).collect::<Result<_>>()?,
-        ));
-    }
-    Ok(events)
-}
-
-/// Makes what a document of version 1.0 couldn't say.
-fn new(u: &mut Unstructured<'_>) -> Result<New> {
-    let mut any = events(u)?;
-    any.retain(|(event, targets)| !event.is_empty() && !targets.is_empty());
-    let mut states = NAMES.to_vec();
-    let mut after = Vec::new();
-    for _ in 0..*u.choose(&[0, 0, 1, 2, 5])? {
-        let state = states.swap_remove(u.choose_index(states.len())?);
-        let ms = *u.choose(&[None, Some(1), Some((1 << 53) - 1)])?;
-        let to = if u.ratio(1, 3)? {
-            None
-        } else {
-            Some(*u.choose(&NAMES)?)
-        };
-        after.push((state.to_owned(), (ms, to.map(str::to_owned))));
-    }
-    let name = *u.choose(&["", "", "n", "é\""])?;
-    let revision = if u.ratio(1, 2)? {
-        Some(u16::arbitrary(u)?.into())
-    } else {
-        None
-    };
-    Ok(New {
-        any,
-        after,
-        history: *u.choose(&[0, 0, 1, 255])?,
-        name: name.to_owned(),
-        revision: revision.filter(|_| !name.is_empty()),
-    })
-}
-
-/// Makes the targets of a state. Rows of 17 and more are searched by hash.
-fn row(u: &mut Unstructured<'_>, names: &[&str]) -> Result<Vec<String>> {
-    match *u.choose(&[0, 1, 1, 2, 2, 3, 3, 17, 90])? {
-        90 => Ok((0..90).map(|at| format!("s{}", at % 80)).collect()),
-        length => (0..length)
-            .map(|_| Ok((*u.choose(names)?).to_owned()))
-            .collect(),
-    }
 }
 
 /// One change to some bytes.

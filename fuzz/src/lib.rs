@@ -4,6 +4,13 @@
 #[path = "../../src/core/tests/model/mod.rs"]
 pub mod model;
 
+pub mod adopt;
 pub mod documents;
 pub mod forge;
 pub mod keyspace;
+pub mod lives;
+pub mod memory;
+pub mod models;
+pub mod options;
+pub mod record;
+pub mod steps;

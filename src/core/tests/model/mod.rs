@@ -137,9 +137,8 @@ impl Model {
 
     /// Returns whether the other one has the same definition.
     pub fn is_defined_as(&self, other: &Self) -> bool {
-        let parts = |model: &Self| (model.keys.clone(), model.map.clone(), model.new.clone());
-        let ends = |model: &Self| (model.initial.clone(), model.states.clone());
-        parts(self) == parts(other) && ends(self) == ends(other)
+        let is_same = self.keys == other.keys && self.map == other.map && self.new == other.new;
+        is_same && self.initial == other.initial && self.states == other.states
     }
 
     /// Returns a state's own entry.

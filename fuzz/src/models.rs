@@ -1,0 +1,144 @@
+//! Makes machines out of a fuzzer's bytes.
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+
+use crate::model::{Events, Model, New};
+
+/// The names of states: few, so that machines are connected, and some that need escapes.
+pub const NAMES: [&str; 12] = [
+    "", "a", "b", "c", "d", "e", "f", "naïve", "🚀", "\"", "\\\n", "\0",
+];
+
+/// The names of events.
+pub const EVENTS: [&str; 8] = ["", "a", "go", "pay", "stop", "\"", "é", "\u{1}"];
+
+macro_rules! eight {
+    ($text:expr) => {
+        concat!($text, $text, $text, $text, $text, $text, $text, $text)
+    };
+}
+
+/// As long as a name that stands as text in a history.
+const LONG: &str = concat!(eight!(eight!(eight!("L"))), eight!(eight!(eight!("L"))));
+
+/// A name that is cut to the other long one.
+const LONGER: &str = concat!(
+    eight!(eight!(eight!("L"))),
+    eight!(eight!(eight!("L"))),
+    "er"
+);
+
+/// The names that one machine has.
+struct Names {
+    states: Vec<&'static str>,
+    events: Vec<&'static str>,
+}
+
+/// Chooses different ones.
+fn some<T: Copy>(u: &mut Unstructured<'_>, among: &[T], count: usize) -> Result<Vec<T>> {
+    let mut left = among.to_vec();
+    let mut some = Vec::new();
+    for _ in 0..count.min(left.len()) {
+        some.push(left.swap_remove(u.choose_index(left.len())?));
+    }
+    Ok(some)
+}
+
+fn names(u: &mut Unstructured<'_>) -> Result<Names> {
+    let count = *u.choose(&[2, 3, 4, 4, 6, 12])?;
+    let mut states = some(u, &NAMES, count)?;
+    if u.ratio(1, 16)? {
+        states.extend([LONG, LONGER]);
+    }
+    let count = *u.choose(&[1, 2, 4, 8])?;
+    let mut events = some(u, &EVENTS, count)?;
+    if u.ratio(1, 32)? {
+        events.push(LONGER);
+    }
+    Ok(Names { states, events })
+}
+
+fn owned(name: &&str) -> String {
+    (*name).to_owned()
+}
+
+/// Makes a machine of few states with short names; at times one of ninety states with rows as long.
+pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
+    let names = names(u)?;
+    let mut rows = Vec::new();
+    let is_plain = u.ratio(1, 4)?;
+    let count = u.int_in_range(0..=names.states.len().min(6))?;
+    for key in some(u, &names.states, count)? {
+        let row = match is_plain || u.ratio(1, 4)? {
+            true => vec![(String::new(), row(u, &names)?)],
+            false => events(u, &names)?,
+        };
+        rows.push((key.to_owned(), row));
+    }
+    let reason = if u.ratio(1, 3)? { u.arbitrary()? } else { "" };
+    let (initial, current) = (u.choose(&names.states)?, u.choose(&names.states)?);
+    let mut new = match is_plain {
+        true => New::default(),
+        false => new(u, &names)?,
+    };
+    // A timer's state has to be one without it. What goes may take states with it.
+    for _ in 0..=new.after.len() {
+        let model = Model::with_events(rows.clone(), new.clone(), initial, current, reason);
+        new.after.retain(|(state, _)| model.states.contains(state));
+    }
+    Ok(Model::with_events(rows, new, initial, current, reason))
+}
+
+/// Makes events with different names and targets; at times more than are searched one by one.
+fn events(u: &mut Unstructured<'_>, names: &Names) -> Result<Events> {
+    if u.ratio(1, 24)? {
+        let event = |at: usize| (format!("e{at}"), vec![format!("s{}", at % 7)]);
+        return Ok((0..u.int_in_range(15..=20)?).map(event).collect());
+    }
+    let mut events = Vec::new();
+    let count = u.int_in_range(0..=3)?;
+    for event in some(u, &names.events, count)? {
+        let count = *u.choose(&[0, 1, 1, 1, 2, 3])?;
+        let targets = some(u, &names.states, count)?;
+        events.push((event.to_owned(), targets.iter().map(owned).collect()));
+    }
+    Ok(events)
+}
+
+/// Makes what a document of version 1.0 couldn't say.
+fn new(u: &mut Unstructured<'_>, names: &Names) -> Result<New> {
+    let mut any = events(u, names)?;
+    any.retain(|(event, targets)| !event.is_empty() && !targets.is_empty());
+    let mut after = Vec::new();
+    let count = *u.choose(&[0, 0, 1, 2, 5])?;
+    for state in some(u, &names.states, count)? {
+        let ms = *u.choose(&[None, Some(1), Some(20), Some(5000), Some((1 << 53) - 1)])?;
+        let to = match u.ratio(1, 6)? {
+            true => None,
+            false => Some(owned(u.choose(&names.states)?)),
+        };
+        after.push((state.to_owned(), (ms, to)));
+    }
+    let name = *u.choose(&["", "", "n", "é\""])?;
+    let revision = match u.ratio(1, 2)? {
+        true => Some(u32::arbitrary(u)?),
+        false => None,
+    };
+    Ok(New {
+        any,
+        after,
+        history: *u.choose(&[0, 0, 1, 5, 255])?,
+        name: name.to_owned(),
+        revision: revision.filter(|_| !name.is_empty()),
+    })
+}
+
+/// Makes the targets of a state. Rows of 17 and more are searched by hash.
+fn row(u: &mut Unstructured<'_>, names: &Names) -> Result<Vec<String>> {
+    match *u.choose(&[0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 17, 17, 90])? {
+        90 => Ok((0..90).map(|at| format!("s{}", at % 80)).collect()),
+        length => (0..length)
+            .map(|_| Ok(owned(u.choose(&names.states)?)))
+            .collect(),
+    }
+}
