@@ -27,8 +27,8 @@ use redis_state_fuzz::steps::play;
 static COUNTING: Counting = Counting;
 
 /// How many bytes reading may take for each byte that is read, and beside these.
-const MEMORY_FACTOR: usize = 16;
-const FREE_MEMORY: usize = 16 << 10;
+const MEMORY_FACTOR: usize = 8;
+const FREE_MEMORY: usize = 4 << 10;
 
 fuzz_target!(|data: &[u8]| {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));

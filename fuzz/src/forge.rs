@@ -88,7 +88,7 @@ impl Parts {
         let mut bits = vec![0; words * movers.len()];
         for (from, name) in movers.iter().enumerate() {
             for to in model.targets(name) {
-                let to = usize::from(state(model, &to));
+                let to = usize::from(state(model, to));
                 bits[from * words + to / 64] |= 1 << (to % 64);
             }
         }
