@@ -133,8 +133,9 @@ fn record(u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Option<Life>)> {
     for _ in 0..damages {
         Damage::arbitrary(u)?.apply(&mut bytes);
     }
-    // Otherwise the check of the length would refuse nearly all damage.
-    if u.ratio(3, 4)? {
+    // Otherwise the check of the length would refuse nearly all damage. What is sound may have the magic
+    // elsewhere too, as a revision.
+    if changes + damages > 0 && u.ratio(3, 4)? {
         repair_length(&mut bytes);
     }
     let is_sound = changes + damages == 0 && (archive > 1 || archive == 1 && parts.is_old());
