@@ -4,6 +4,7 @@
 //! parser. The property tests, the fuzz targets and the benchmarks all use this one model.
 #![allow(dead_code, reason = "each user needs a part of it")]
 
+pub mod deadlines;
 mod json;
 pub mod life;
 mod read;

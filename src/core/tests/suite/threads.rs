@@ -1,4 +1,5 @@
-//! The interner under threads: commands on one, frees in the background on others.
+//! The interner and the queue of freed machines under threads: commands on one, frees in the
+//! background on others.
 //!
 //! These tests find crashes and leaks, and data races under ThreadSanitizer (`make miri`). They don't
 //! use loom, because it has no `Weak`: it could test only a copy of the interner made for it.
@@ -8,8 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use redis_state_core::{
-    Force, Interner, InternerStats, Limits, Machine, RECORD_VERSION, RecordReader, Rules,
-    parse_machine,
+    DeadlineStats, Deadlines, Force, FreedQueue, Handle, Interner, InternerStats, Limits, Machine,
+    RECORD_VERSION, RecordReader, Rules, parse_machine,
 };
 
 use crate::records::alone;
@@ -122,4 +123,27 @@ fn statistics_and_memory_may_be_asked_for_at_any_time() {
         }
     });
     assert_eq!(interner.stats(), InternerStats::default());
+}
+
+/// As a server that frees values in the background, while the main thread goes on.
+#[test]
+fn freed_machines_are_forgotten_whichever_thread_frees_them() {
+    let freed = FreedQueue::new();
+    let mut index = Deadlines::new();
+    thread::scope(|scope| {
+        let (give, take) = channel::<Handle>();
+        scope.spawn(|| take.into_iter().for_each(|handle| freed.push(handle)));
+        for at in 0..ROUNDS as u64 {
+            let handle = index.insert(0, b"key", at);
+            index.lose(handle);
+            give.send(handle).unwrap();
+            if let Some(handles) = freed.take() {
+                index.forget(&handles);
+            }
+        }
+    });
+    while let Some(handles) = freed.take() {
+        index.forget(&handles);
+    }
+    assert_eq!(index.stats(), DeadlineStats::default());
 }
