@@ -17,6 +17,7 @@
 mod model;
 
 mod adjacency;
+mod deadlines;
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -289,6 +290,7 @@ criterion_group!(
     archive,
     adjacency::by_density,
     adjacency::by_size,
-    events
+    events,
+    deadlines::pending
 );
 criterion_main!(benches);
