@@ -8,7 +8,7 @@ use redis_state_core::{Force, Machine, RecordWriter, Request, Rules};
 
 use crate::config;
 use crate::errors::CommandError;
-use crate::server::context::{Args, Context, OwnedStr, Str, Word};
+use crate::server::context::{Args, Context, OwnedStr, Sent, Str, Word};
 
 /// When a change was made, and by whom.
 pub struct Moment<'a> {
@@ -37,11 +37,13 @@ impl User<'_> {
 }
 
 impl<'a> Moment<'a> {
-    /// Returns the moment of the running command.
-    pub fn now(context: Context<'a>) -> Self {
+    /// Returns the moment of the running command. Who made it is asked only if a history remembers
+    /// it.
+    pub fn now(context: Context<'a>, is_remembered: bool) -> Self {
+        let user = is_remembered.then(|| context.user()).flatten();
         Self {
             at: context.now(),
-            user: User::Current(context.user()),
+            user: User::Current(user),
         }
     }
 
@@ -68,6 +70,9 @@ pub fn rules_for(context: Context<'_>) -> Rules {
 /// The word that introduces a moment.
 static AT: Word = Word::new(b"AT");
 
+/// The user where nobody is known, or nobody is remembered.
+static NOBODY: Word = Word::new(b"");
+
 /// Replicates a command as it came, with its moment.
 pub fn replicate_with_moment(
     context: Context<'_>,
@@ -77,10 +82,11 @@ pub fn replicate_with_moment(
 ) {
     let made;
     let user = match &moment.user {
-        User::Current(Some(user)) => user,
-        nobody => {
-            made = OwnedStr::new(context, nobody.name());
-            &made
+        User::Current(Some(user)) => Sent::Owned(user),
+        User::Current(None) => Sent::Word(&NOBODY),
+        User::Replicated(name) => {
+            made = OwnedStr::new(context, name);
+            Sent::Owned(&made)
         }
     };
     context.replicate_with(command, args, (&AT, moment.at, user));

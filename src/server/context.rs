@@ -147,7 +147,7 @@ impl<'a> Context<'a> {
         self,
         command: &CStr,
         args: Args<'_>,
-        (word, number, text): (&Word, u64, &OwnedStr<'_>),
+        (word, number, text): (&Word, u64, Sent<'_>),
     ) {
         let command = command.as_ptr();
         let mut digits = itoa::Buffer::new();
@@ -157,10 +157,11 @@ impl<'a> Context<'a> {
         unsafe {
             let replicate = api!(RedisModule_Replicate);
             let (word, start, length) = (word.raw(), digits.as_ptr(), digits.len());
+            let text = text.raw();
             macro_rules! send {
                 ($format:literal, $($own:expr),*) => {
                     replicate(
-                        self.raw, command, $format.as_ptr(), $($own,)* word, start, length, text.raw,
+                        self.raw, command, $format.as_ptr(), $($own,)* word, start, length, text,
                     )
                 };
             }
@@ -383,6 +384,24 @@ impl Drop for OwnedStr<'_> {
     fn drop(&mut self) {
         // SAFETY: by invariant 1.
         unsafe { api!(RedisModule_FreeString(self.context.raw, self.raw)) };
+    }
+}
+
+/// A string to send.
+#[derive(Clone, Copy)]
+pub enum Sent<'a> {
+    /// One that is sent often.
+    Word(&'a Word),
+    /// One of this command.
+    Owned(&'a OwnedStr<'a>),
+}
+
+impl Sent<'_> {
+    fn raw(self) -> *mut raw::RedisModuleString {
+        match self {
+            Self::Word(word) => word.raw(),
+            Self::Owned(owned) => owned.raw,
+        }
     }
 }
 

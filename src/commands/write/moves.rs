@@ -49,6 +49,15 @@ impl Asked<'_> {
         )
     }
 
+    /// Returns whether a history gets the move.
+    fn is_remembered(&self, machine: &Machine) -> bool {
+        let definition = match self.request {
+            Request::Redefine { to, .. } => to.definition(),
+            _ => machine.definition(),
+        };
+        definition.history_limit() > 0
+    }
+
     /// Returns whether the time of the move is stored.
     fn needs_time(&self, machine: &Machine) -> bool {
         let is_new_timed = match self.request {
@@ -131,7 +140,8 @@ fn make_open<'a, C: Described>(
     let is_replayed = given.is_some();
     let mut moment = None;
     if asked.needs_time(machine) {
-        moment = Some(given.unwrap_or_else(|| Moment::now(context)));
+        let is_remembered = asked.is_remembered(machine);
+        moment = Some(given.unwrap_or_else(|| Moment::now(context, is_remembered)));
     }
     let now = match &moment {
         Some(moment) => moment.as_core(is_replayed),

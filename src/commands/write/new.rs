@@ -74,7 +74,9 @@ fn create(
 ) -> Result<(), CommandError> {
     let is_timed = parsed.machine.definition().is_timed();
     let is_first = given.moment.is_none();
-    let moment = is_timed.then(|| given.moment.unwrap_or_else(|| Moment::now(context)));
+    let is_remembered = parsed.machine.definition().history_limit() > 0;
+    let now = || Moment::now(context, is_remembered);
+    let moment = is_timed.then(|| given.moment.unwrap_or_else(now));
     let now = moment.as_ref().map(|moment| moment.as_core(false));
     let machine = parsed
         .machine

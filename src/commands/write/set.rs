@@ -34,7 +34,9 @@ impl Command for Set {
         let mut machines = machines.iter().flatten();
         let is_timed = machines.any(|machine| machine.definition().is_timed());
         let is_first = given.is_none();
-        let moment = is_timed.then(|| given.unwrap_or_else(|| Moment::now(context)));
+        let is_remembered = parsed.machine.definition().history_limit() > 0;
+        let now = || Moment::now(context, is_remembered);
+        let moment = is_timed.then(|| given.unwrap_or_else(now));
         let stored = in_place_of(parsed.machine, old, moment.as_ref())?;
         key.put(stored);
         match (rewritten, moment.filter(|_| is_first)) {
