@@ -67,6 +67,8 @@ pub struct UnknownOption {
 pub enum OptionProblem {
     /// It is there twice.
     Repeated,
+    /// It renames a state that another one renames.
+    RenamedTwice,
     /// Nothing follows it.
     NoValue,
     /// Two options say when a timer is due.
@@ -97,6 +99,7 @@ impl fmt::Display for OptionProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Repeated => write!(f, "option given twice"),
+            Self::RenamedTwice => write!(f, "state renamed twice"),
             Self::NoValue => write!(f, "there is no value after it"),
             Self::AfterAndDue => write!(f, "expected only one of AFTER and DUE"),
             Self::Number { found, min, max } => {

@@ -203,9 +203,19 @@ def test_lengths(refuse, command):
 @each_command
 def test_options_are_text(refuse, command):
     for bad in (b"ab\xff", b"ab\xc3", b"ab\xed\xa0\x80"):
-        for option in ("ID", "BY"):
+        for option in {"ID", "BY", "TO", "STATE", "IFSTATE"} & set(OPTIONS[command]):
             assert refuse(command, option, bad) == error(f"{option}: text is not UTF-8 at byte 2")
+        if "RENAME" in OPTIONS[command]:
+            for pair in ((bad, "x"), ("x", bad)):
+                assert refuse(command, "RENAME", *pair) == error("RENAME: text is not UTF-8 at byte 2")
         assert refuse(command, "REASON", bad) == error("invalid reason: not UTF-8 at byte 2")
+
+
+def test_a_state_is_renamed_once(refuse):
+    """Which of two new names counts, nobody could say."""
+    for second in ("y", "x"):
+        twice = ("RENAME", "a", "x", "RENAME", "b", "x", "RENAME", "a", second)
+        assert refuse("SM.REDEFINE", *twice) == error("RENAME: state renamed twice")
 
 
 def test_the_longest_and_the_largest(wire, db):
@@ -306,8 +316,7 @@ def is_right(option, value):
     try:
         raw.decode()
     except UnicodeDecodeError:
-        # Whether a name of a state that isn't UTF-8 is an error or an unknown state is not asked here.
-        return option not in ("IFVERSION", "AFTER", "DUE", "ID", "BY", "REASON")
+        return False
     return {
         "IFVERSION": 1 <= number < 2**32,
         "AFTER": 1 <= number < 2**53,
@@ -319,7 +328,7 @@ def is_right(option, value):
 
 def is_syntax(command, options):
     """Whether these are options by docs/commands.md."""
-    seen, rest = set(), list(options)
+    seen, renamed, rest = set(), set(), list(options)
     while rest:
         word = rest.pop(0)
         option = word.upper() if isinstance(word, str) else word
@@ -329,6 +338,9 @@ def is_syntax(command, options):
         seen.add(option)
         if {"AFTER", "DUE"} <= seen or not all(is_right(option, value) for value in rest[:count]):
             return False
+        if option == "RENAME" and rest[0] in renamed:
+            return False
+        renamed |= {rest[0]} if option == "RENAME" else set()
         rest = rest[count:]
     return True
 

@@ -70,7 +70,7 @@ impl<'a> Arguments<'a> {
     pub fn flag(&mut self, option: &'static str) -> Result<bool, CommandError> {
         match self.optional() {
             None => Ok(false),
-            Some(found) if self.is_word(found, option) => Ok(true),
+            Some(found) if found.is_word(option) => Ok(true),
             Some(found) => Err(self.unknown(found, option)),
         }
     }
@@ -87,16 +87,10 @@ impl<'a> Arguments<'a> {
         expected: &'static str,
     ) -> Result<T, CommandError> {
         let found = self.required()?;
-        let chosen = words.iter().find(|(word, _)| self.is_word(found, word));
+        let chosen = words.iter().find(|(word, _)| found.is_word(word));
         chosen
             .map(|&(_, value)| value)
             .ok_or_else(|| self.unknown(found, expected))
-    }
-
-    /// Returns whether an argument is a word, in upper or lower case.
-    #[expect(clippy::unused_self, reason = "reads as a question to the arguments")]
-    pub fn is_word(&self, argument: Str<'_>, word: &str) -> bool {
-        argument.bytes().eq_ignore_ascii_case(word.as_bytes())
     }
 
     /// Returns the error for an argument that is none of those expected.

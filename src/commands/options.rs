@@ -107,13 +107,17 @@ impl<'a> Given<'a> {
         self.note(word)?;
         let value = value(arguments, word)?;
         match word {
-            To => self.to = Some(value.bytes()),
-            State => self.state = Some(value.bytes()).filter(|state| !state.is_empty()),
+            To => self.to = Some(name(To, value)?),
+            State => self.state = Some(name(State, value)?).filter(|state| !state.is_empty()),
             Rename => {
-                let new = self::value(arguments, word)?;
-                self.renames.push((value.bytes(), new.bytes()));
+                let (old, new) = (name(Rename, value)?, self::value(arguments, word)?);
+                let new = name(Rename, new)?;
+                if self.renames.iter().any(|&(other, _)| other == old) {
+                    return Err(problem(word, OptionProblem::RenamedTwice));
+                }
+                self.renames.push((old, new));
             }
-            IfState => self.options.if_state = Some(value.bytes()),
+            IfState => self.options.if_state = Some(name(IfState, value)?),
             IfVersion => self.options.if_version = Some(version(value)?),
             Id => self.options.id = Some(text(Id, value, 1, MAX_ID_BYTES)?),
             By => self.options.by = text(By, value, 0, MAX_USER_BYTES)?,
@@ -205,6 +209,11 @@ fn parse(value: Str<'_>) -> Option<u64> {
     let text = std::str::from_utf8(value.bytes()).ok()?;
     let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_digits)
+}
+
+/// Returns the name of a state, which is text in every document.
+fn name<'a>(word: Word, value: Str<'a>) -> Result<&'a [u8], CommandError> {
+    text(word, value, 0, usize::MAX).map(str::as_bytes)
 }
 
 fn text<'a>(word: Word, value: Str<'a>, min: usize, max: usize) -> Result<&'a str, CommandError> {

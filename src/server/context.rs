@@ -335,6 +335,11 @@ impl<'a> Str<'a> {
         self.raw
     }
 
+    /// Returns whether the string is a word, in upper or lower case.
+    pub fn is_word(self, word: &str) -> bool {
+        self.bytes().eq_ignore_ascii_case(word.as_bytes())
+    }
+
     /// Returns the bytes of the string.
     #[inline]
     pub fn bytes(self) -> &'a [u8] {

@@ -4,8 +4,8 @@ use redis_state_core::Request;
 
 use crate::commands::Command;
 use crate::commands::arguments::Arguments;
-use crate::commands::options::{self, Given};
-use crate::commands::write::moves::{self, Asked, Reply};
+use crate::commands::options;
+use crate::commands::write::moves;
 use crate::errors::CommandError;
 use crate::server::context::Context;
 use crate::server::key::Keys;
@@ -20,20 +20,9 @@ impl Command for Move {
     fn run<'a>(
         context: Context<'a>,
         keys: Keys<'a>,
-        mut arguments: Arguments<'a>,
+        arguments: Arguments<'a>,
     ) -> Result<(), CommandError> {
-        let (key, state) = (arguments.required()?, arguments.required()?);
-        let asked = Asked {
-            key,
-            request: Request::Move(state.bytes()),
-            reply: Reply::Verdict,
-            event: c"sm.move",
-        };
-        let args = arguments.all();
-        if arguments.is_at_end() {
-            return moves::make_plain::<Self>(context, keys, args, asked, None);
-        }
-        let given = Given::read(context, &mut arguments, options::MOVE)?;
-        moves::make::<Self>(context, keys, args, asked, given.options, given.moment)
+        let request = |state, _| Request::Move(state);
+        moves::run::<Self>(context, keys, arguments, options::MOVE, c"sm.move", request)
     }
 }

@@ -7,6 +7,8 @@ use redis_state_core::{
 };
 
 use crate::commands::Described;
+use crate::commands::arguments::Arguments;
+use crate::commands::options::{Given, Word};
 use crate::errors::CommandError;
 use crate::replication::{
     Moment, fail_if_replicated, replicate_legacy, replicate_positional, replicate_with_moment,
@@ -66,6 +68,37 @@ impl Asked<'_> {
         };
         machine.definition().is_timed() || is_new_timed
     }
+}
+
+/// Runs a command that has a key, what to do, and options. `request` makes the move of what to do and
+/// of the option `TO`.
+///
+/// # Errors
+///
+/// As [`make`], and if an option is wrong.
+#[inline(always)]
+pub fn run<'a, C: Described>(
+    context: Context<'a>,
+    keys: Keys<'a>,
+    mut arguments: Arguments<'a>,
+    allowed: &'static [Word],
+    event: &'static CStr,
+    request: impl Fn(&'a [u8], Option<&'a [u8]>) -> Request<'a>,
+) -> Result<(), CommandError> {
+    let (key, what) = (arguments.required()?, arguments.required()?.bytes());
+    let asked = |to| Asked {
+        key,
+        request: request(what, to),
+        reply: Reply::Verdict,
+        event,
+    };
+    let args = arguments.all();
+    if arguments.is_at_end() {
+        return make_plain::<C>(context, keys, args, asked(None), None);
+    }
+    let given = Given::read(context, &mut arguments, allowed)?;
+    let asked = asked(given.to);
+    make::<C>(context, keys, args, asked, given.options, given.moment)
 }
 
 /// Makes a move that is asked without options, but perhaps with a reason. Nearly all are, so this way

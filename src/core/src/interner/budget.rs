@@ -1,9 +1,9 @@
 //! How much memory the caches of a definition may take.
 //!
-//! A definition takes at most [`MEMORY_FACTOR`] times the size of its document, and
-//! [`FREE_BYTES`], whatever is cached beside it. Two caches are optional, and each is kept only if the sum stays within that: the
-//! *body* (the document in normal form without current state and reason, to be written again) and
-//! the *kept document* (the bytes that came in, to be recognised).
+//! A definition takes at most [`MEMORY_FACTOR`] times the size of its document, and [`FREE_BYTES`],
+//! whatever is cached beside it. Two caches are optional, and each is kept only if the sum stays
+//! within that: the *body* (the document in normal form without current state and reason, to be
+//! written again) and the *kept document* (the bytes that came in, to be recognised).
 
 /// A definition, caches included, may take this many times the size of its document.
 const MEMORY_FACTOR: usize = 4;

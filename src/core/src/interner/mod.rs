@@ -93,8 +93,8 @@ impl Interner {
     /// bytes. `argument` is the state that the caller names, if any.
     ///
     /// By [`Rules::Legacy`] only a document that says nothing new is recognised: it reads the others
-    /// in its own way. `None` sends the caller to the parser: also if the state is unknown or a limit is exceeded,
-    /// so that only the parser words errors.
+    /// in its own way. `None` sends the caller to the parser: also if the state is unknown or a limit
+    /// is exceeded, so that only the parser words errors.
     pub(crate) fn recognise(
         &self,
         hash: u64,

@@ -3,9 +3,10 @@
 use super::error::PartError;
 use super::wire::{Cursor, put_varint};
 use crate::definition::{Definition, StateId};
+use crate::limits::MAX_MS;
 
-/// The last millisecond that a machine can know: 2⁵³ − 1, as far as JSON numbers are exact.
-pub const MAX_TIME: u64 = (1 << 53) - 1;
+/// The last millisecond that a machine can know.
+pub const MAX_TIME: u64 = MAX_MS;
 
 /// A deadline's mark that a move gave it.
 const GIVEN: u64 = 1 << 63;
