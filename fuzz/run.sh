@@ -16,9 +16,9 @@ targets=("$@")
 bin=$(./build.sh | tail -n 1)
 mkdir -p target/crashes
 
-# An input counts as slow after 25 seconds, because a shared machine may pause for some. More than a
+# An input counts as slow after 100 seconds, because a shared machine may pause for some. More than a
 # gigabyte of memory for an input of a few kilobytes is a bug too. The leak check runs at the end.
-options=(-max_total_time="$seconds" -timeout=25 -rss_limit_mb=1024 -malloc_limit_mb=256
+options=(-max_total_time="$seconds" -timeout=100 -rss_limit_mb=1024 -malloc_limit_mb=256
          -max_len=4096 -print_final_stats=1 -verbosity=1 -artifact_prefix=target/crashes/)
 declare -A dictionary=([document]=json [archive]=archive [arguments]=arguments)
 

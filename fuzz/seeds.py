@@ -28,17 +28,22 @@ DOCUMENTS = {
     "unlisted-current": b'{"current":"payed","map":{"new":["paid"]},"initial":"new"}',
     "unlisted-argument": b'{"map":{"new":["paid"]},"initial":"new"}\xffNX',
     "empty-current": b'{"current":"","map":{"a":[""]},"initial":"a"}',
-    "events": b'{"map":{"a":{"go":"b","stop":[],"":["a","c"]}},"any":{"stop":["d","a"]},"initial":"a"}',
+    "rows-of-events": b'{"map":{"a":{"go":"b","stop":[],"":["a","c"]}},"any":{"stop":["d","a"]},"initial":"a"}',
     "event-twice": b'{"map":{"a":{"go":"b","go":"c"}},"initial":"a"}',
     "target-twice": b'{"map":{"a":{"go":["b","b"]}},"initial":"a"}',
     "nameless-any": b'{"map":{},"any":{"":"b"},"initial":"a"}',
-    "timers": b'{"map":{},"after":{"a":{"ms":1,"to":"b"},"b":{"to":null}},"initial":"a"}',
+    "two-timers": b'{"map":{},"after":{"a":{"ms":1,"to":"b"},"b":{"to":null}},"initial":"a"}',
     "timer-of-none": b'{"map":{},"after":{"x":{"ms":9007199254740992,"to":"b"}},"initial":"a"}',
     "name": b'{"map":{},"history":255,"name":"n","revision":4294967295,"initial":"a"}',
     "revision-alone": b'{"map":{},"revision":0,"history":-0,"initial":"a"}',
     "rest-of-a-document": b',"map":{"a":["b"]},"initial":"a"}',
 }
 
+WORKFLOW = (
+    b'{"map":{"a":{"go":["b","c"],"stay":"a"},"b":{"go":"a","":["c"]},"c":[]},"any":{"stop":"c"},'
+    b'"after":{"a":{"ms":1000,"to":"b"},"b":{"to":"a"},"c":{"ms":9000,"to":null}},"history":3,"initial":"a"}'
+)
+RENAMED = b'{"map":{"x":{"go":"y"}},"history":2,"name":"n","initial":"x"}'
 ORDER = (GOLDEN / "order.json").read_bytes()
 SESSIONS = {
     "life": [
@@ -64,6 +69,34 @@ SESSIONS = {
         [b"SM.STATE", b"a"],
         [b"SM.SET", b"b", ORDER, b"nowhere"],
     ],
+    "events": [
+        [b"SM.NEW", b"w", WORKFLOW, b"ID", b"one", b"BY", b"ada", b"REASON", b"birth", b"AFTER", b"500"],
+        [b"SM.NEW", b"w", WORKFLOW, b"ID", b"one"],
+        [b"SM.FIRE", b"w", b"go"],
+        [b"SM.FIRE", b"w", b"go", b"TO", b"b", b"ID", b"two", b"IFSTATE", b"a", b"IFVERSION", b"1"],
+        [b"SM.FIRE", b"w", b"go", b"TO", b"b", b"ID", b"two"],
+        [b"SM.MOVE", b"w", b"c", b"IFVERSION", b"9"],
+        [b"SM.FIRE", b"w", b"", b"REASON", b"by hand"],
+        [b"SM.FORCE", b"w", b"b", b"DUE", b"1000000"],
+        [b"SM.EVENTS", b"w"],
+        [b"SM.INFO", b"w"],
+        [b"SM.HISTORY", b"w", b"COUNT", b"2"],
+        [b"SM.REDEFINE", b"w", RENAMED, b"RENAME", b"b", b"x", b"ID", b"three"],
+        [b"SM.MUTATE", b"w", b"y", b"why"],
+    ],
+    "timers": [
+        [b"SM.NEW", b"w", WORKFLOW, b"STATE", b"b", b"AFTER", b"7"],
+        [b"AUTH", b"worker"],
+        [b"TIME", b"1000008"],
+        [b"SM.TIMEOUT", b"w"],
+        [b"SM.RESET", b"w"],
+        [b"TIME", b"5"],
+        [b"SM.MOVE", b"w", b"c"],
+        [b"TIME", b"2000000"],
+        [b"SM.SET", b"w", WORKFLOW],
+        [b"SM.TIMEOUT", b"w"],
+    ],
+    "loaded": [[b"SM.LOAD", b"l", (GOLDEN / "life-timed.record").read_bytes()], [b"SM.FIRE", b"l", b"go"]],
     "bad": [
         [b"SM.MUTATE", b"none", b"x"],
         [b"SM.SET", b"o"],
@@ -92,9 +125,6 @@ for path in GOLDEN.iterdir():
         write("archive", path.name, AS_IT_STANDS + b"\0\0" + path.read_bytes())
     if path.suffix == ".record" and path.stem != "wide":
         write("archive", path.stem, AS_IT_STANDS + path.read_bytes())
-    if path.suffix == ".archive2" and path.stat().st_size < 1000:
-        # A record alone, in state 0.
-        write("archive", path.name, AS_IT_STANDS + b"\0\0" + path.read_bytes())
 for name, data in DOCUMENTS.items():
     write("document", name, data)
 for name, session in SESSIONS.items():
@@ -104,6 +134,6 @@ for name, session in SESSIONS.items():
         write("arguments", f"{name}-{rules}", bytes([number]) + lines)
 # Choices without a meaning of their own, long enough for many steps.
 for seed in range(8):
-    choices = bytes((at * (17 + 2 * seed) + seed) % 251 for at in range(600))
+    choices = bytes((at * (17 + 2 * seed) + seed) % 251 for at in range(900))
     write("stateful", f"steps-{seed}", choices)
     write("archive", f"forged-{seed}", FORGED + choices)

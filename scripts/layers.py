@@ -13,7 +13,7 @@ from pathlib import Path
 # From the bottom up. The names on one line may not use each other.
 LAYERS = {
     "src/core/src": [
-        "escape hash probe limits rules",
+        "escape hash probe limits rules deadlines",
         "definition",
         "document",
         "interner",
@@ -27,6 +27,7 @@ LAYERS = {
         "stats text config",
         "errors",
         "store replication args",
+        "deadlines",
         "datatype index",
         "commands events",
         "info",

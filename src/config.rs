@@ -33,6 +33,7 @@ const fn choice(name: &'static CStr, names: &'static [&'static CStr], default: i
 
 static COMPAT: Choice = choice(c"compat", &[c"documented", c"edge"], 0);
 static SHARE_DEFINITIONS: Choice = choice(c"share-definitions", &[c"no", c"yes"], 1);
+static TIMERS: Choice = choice(c"timers", &[c"no", c"yes"], 1);
 static DOCUMENT_BYTES: Number = number(
     c"max-document-bytes",
     Limits::DEFAULT.document_bytes,
@@ -53,8 +54,16 @@ static REASON_BYTES: Number = number(
     true,
 );
 
-static CHOICES: [&Choice; 2] = [&COMPAT, &SHARE_DEFINITIONS];
-static NUMBERS: [&Number; 4] = [&DOCUMENT_BYTES, &STATES, &TRANSITIONS, &REASON_BYTES];
+static WAITERS: Number = number(c"max-waiters", 1000, 1 << 20, false);
+
+static CHOICES: [&Choice; 3] = [&COMPAT, &SHARE_DEFINITIONS, &TIMERS];
+static NUMBERS: [&Number; 5] = [
+    &DOCUMENT_BYTES,
+    &STATES,
+    &TRANSITIONS,
+    &REASON_BYTES,
+    &WAITERS,
+];
 
 #[cfg(feature = "fault-injection")]
 static PANIC_AT: config::Text = config::Text {
@@ -77,6 +86,16 @@ pub fn rules() -> Rules {
 /// earlier one.
 pub fn shares_definitions() -> bool {
     SHARE_DEFINITIONS.get() != 0
+}
+
+/// Returns how many clients may wait at a time.
+pub fn max_waiters() -> usize {
+    WAITERS.get()
+}
+
+/// Returns whether timers fire by themselves, and before a client's write.
+pub fn fires_timers() -> bool {
+    TIMERS.get() != 0
 }
 
 /// Returns the name of the config of a limit, with the module's prefix.
@@ -137,7 +156,7 @@ fn set_default(name: &str, value: Option<&str>) -> Result<(), String> {
         return set_number(number, value);
     }
     Err(format!(
-        "unknown argument {name}, expected compat, share-definitions or a limit, and its value"
+        "unknown argument {name}, expected compat, share-definitions, timers or a limit, and its value"
     ))
 }
 

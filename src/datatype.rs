@@ -6,17 +6,17 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use redis_state_core::{
-    BlockMover, DocumentError, Limits, Machine, RECORD_VERSION, RECORD_VERSION_1_0, RecordError,
-    Recreate, parse_legacy,
+    BlockMover, DocumentError, HINT_BYTES, Limits, Machine, RECORD_VERSION, RECORD_VERSION_1_0,
+    RecordError, Recreate, parse_legacy,
 };
 
 use crate::errors::{document_text, redacted_document_text};
 use crate::server::io::{Digest, Io};
-use crate::server::value_type::{Mover, TypeHandle, ValueType};
+use crate::server::value_type::{Mover, Place, TypeHandle, ValueType};
 use crate::server::{self, log};
 use crate::store::{self, INTERNER};
 use crate::text::key_for_log;
-use crate::{config, stats};
+use crate::{config, deadlines, stats};
 
 /// The encoding of the old module: the machine's JSON.
 const JSON: c_int = 1;
@@ -43,7 +43,11 @@ impl ValueType for Machine {
         if let Err(why) = &machine {
             log_refused(io, why);
         }
-        machine.ok()
+        let mut machine = machine.ok()?;
+        if let Some(place) = io.place() {
+            deadlines::add(place, &mut machine, server::clock());
+        }
+        Some(machine)
     }
 
     fn record(&self) -> Vec<u8> {
@@ -88,15 +92,26 @@ impl ValueType for Machine {
             .sum();
         let definition = self.definition();
         let shared = definition.memory(block_size);
-        *SERVER_OVERHEAD_BYTES + own + shared.div_ceil(Arc::strong_count(definition))
+        let hint = self.deadline_handle().map_or(0, |_| HINT_BYTES);
+        *SERVER_OVERHEAD_BYTES + own + hint + shared.div_ceil(Arc::strong_count(definition))
     }
 
     fn digest(&self, digest: &mut Digest<'_>) {
         self.digest_parts(|parts| digest.add(parts));
     }
 
-    fn copy(&self) -> Self {
-        self.clone()
+    fn copy(&self, to: Place<'_>) -> Self {
+        let mut copy = self.clone();
+        deadlines::add(to, &mut copy, server::clock());
+        copy
+    }
+
+    fn unlinked(&self) {
+        deadlines::lose(self, server::clock());
+    }
+
+    fn freed(&self) {
+        deadlines::forget(self);
     }
 
     /// Moves the machine's own blocks, but not the definition: other machines point to it.

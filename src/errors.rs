@@ -39,6 +39,8 @@ pub enum CommandError {
     Move(Box<MoveError>),
     /// The name of an option, and what is wrong with it.
     Option(Box<(&'static str, OptionProblem)>),
+    /// More clients than this wait already.
+    Waiters(usize),
     /// A client sent a record.
     LoadFromClient,
     /// A record that is not a machine.
@@ -198,6 +200,10 @@ impl fmt::Display for CommandError {
             ),
             Self::Move(why) => write!(f, "{}", move_text(why)),
             Self::Option(option) => write!(f, "{}: {}", option.0, option.1),
+            Self::Waiters(most) => write!(
+                f,
+                "{most} clients are waiting by SM.WAIT, and no more may (redisstate.max-waiters)"
+            ),
             Self::LoadFromClient => write!(
                 f,
                 "SM.LOAD is for replication and append-only files, use RESTORE"

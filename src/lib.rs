@@ -8,9 +8,10 @@
 //! 2. [`stats`], [`text`], [`config`]: counters, keys and arguments as text, configs.
 //! 3. [`errors`]: the text of every error.
 //! 4. [`store`], [`replication`]: the interner and the open files; the rules of replication.
-//! 5. [`datatype`]: the data type's callbacks.
-//! 6. [`commands`]: a file for each command.
-//! 7. [`info`]: the INFO section.
+//! 5. [`deadlines`]: which machines have timers that are due when, and the alarm that fires them.
+//! 6. [`datatype`]: the data type's callbacks.
+//! 7. [`commands`]: a file for each command.
+//! 8. [`info`]: the INFO section.
 //!
 //! The core crate knows nothing of a server. `docs/architecture.md` has the picture.
 
@@ -23,6 +24,7 @@
 mod commands;
 mod config;
 mod datatype;
+mod deadlines;
 mod errors;
 mod info;
 mod replication;
@@ -64,6 +66,8 @@ fn load(context: Context<'_>, args: Args<'_>) -> Result<(), String> {
     // module that failed to load, and crashes at the next save.
     server::privacy::subscribe(context)?;
     server::file_events::subscribe(context, store::on_file_event)?;
+    server::data_events::subscribe(context, deadlines::on_data_event)?;
+    server::alarm::prepare(context, deadlines::on_alarm, deadlines::watch)?;
     server::log::notice("loaded");
     Ok(())
 }

@@ -18,6 +18,46 @@ pub static LIMITS_HIT: Counter = Counter::new();
 /// Values refused by RESTORE or in a file.
 pub static LOADS_REFUSED: Counter = Counter::new();
 
+/// Timers that fired.
+pub static TIMERS_FIRED: Counter = Counter::new();
+/// Times that a timer couldn't fire and was tried again later.
+pub static TIMERS_REFUSED: Counter = Counter::new();
+/// Timers of machines that were renamed or moved, and found again.
+pub static TIMERS_HEALED: Counter = Counter::new();
+/// How late timers fired.
+pub static TIMERS_LATE: Late = Late::new();
+
+/// How late something happened, in ms: the last time, and the worst.
+pub struct Late {
+    last: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Late {
+    const fn new() -> Self {
+        Self {
+            last: AtomicU64::new(0),
+            most: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes how late it was.
+    pub fn note(&self, ms: u64) {
+        self.last.store(ms, Ordering::Relaxed);
+        self.most.fetch_max(ms, Ordering::Relaxed);
+    }
+
+    /// Returns how late it was the last time.
+    pub fn last(&self) -> u64 {
+        self.last.load(Ordering::Relaxed)
+    }
+
+    /// Returns how late it was at worst.
+    pub fn most(&self) -> u64 {
+        self.most.load(Ordering::Relaxed)
+    }
+}
+
 impl Counter {
     const fn new() -> Self {
         Self(AtomicU64::new(0))

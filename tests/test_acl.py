@@ -31,6 +31,8 @@ CALLS = {
     "SM.FORCE": ["{key}", "boo"],
     "SM.NEW": ["{key}", ORDER],
     "SM.REDEFINE": ["{key}", ORDER, "RENAME", "", "bar"],
+    "SM.TIMEOUT": ["{key}"],
+    "SM.WAIT": ["{key}", "1", "boo"],
     "SM.LOAD": ["{key}", "record"],
     "SM.EVENTS": ["{key}"],
     "SM.INFO": ["{key}"],
@@ -40,9 +42,9 @@ CALLS = {
 LOAD_ERROR = "SM.LOAD is for replication and append-only files, use RESTORE"
 COMMANDS = set(CALLS)
 READS = {"SM.TEMPLATE", "SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT"}
-READS |= {"SM.EVENTS", "SM.INFO", "SM.HISTORY"}
+READS |= {"SM.EVENTS", "SM.INFO", "SM.HISTORY", "SM.WAIT"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
-WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.LOAD"}
+WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.TIMEOUT", "SM.LOAD"}
 KEYED = COMMANDS - {"SM.TEMPLATE"}
 
 NAME, VERSION = server_version()
@@ -298,7 +300,8 @@ def test_keys_to_read_and_keys_to_write(user):
 
 
 ALL_BUT_WRITES = (
-    "+@all -@write -sm.set -sm.create -sm.mutate -sm.reset -sm.fire -sm.move -sm.force -sm.new -sm.redefine -sm.load"
+    "+@all -@write -sm.set -sm.create -sm.mutate -sm.reset -sm.fire -sm.move -sm.force -sm.new -sm.redefine"
+    " -sm.timeout -sm.load"
 )
 
 

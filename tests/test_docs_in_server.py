@@ -32,6 +32,8 @@ CALLS = {
     "SM.FORCE": [["k", "s"], ["k", "s", "REASON", "r"]],
     "SM.NEW": [["k", "{}"], ["k", "{}", "STATE", "s", "ID", "i"]],
     "SM.REDEFINE": [["k", "{}"], ["k", "{}", "RENAME", "a", "b", "RENAME", "c", "d", "IFVERSION", "1"]],
+    "SM.TIMEOUT": [["k"]],
+    "SM.WAIT": [["k", "1", "s"], ["k", "1", "s", "s", "s"]],
     "SM.LOAD": [["k", "record"]],
     "SM.EVENTS": [["k"]],
     "SM.INFO": [["k"]],

@@ -93,8 +93,8 @@ def test_every_state_is_reached_from_the_initial_one(machine):
     assert set(reached) == machine.states
 
 
-def test_a_worker_can_make_every_move_of_a_timer(machine):
-    """Timers don't fire yet, and the gallery says that a worker can do it."""
+def test_a_client_can_make_every_move_of_a_timer(machine):
+    """Each has an event too, as the gallery says."""
     for state, timer in machine.timers.items():
         assert timer["to"] is None or machine.leads(state, timer["to"])
 

@@ -13,6 +13,16 @@ from traffic import Traffic
 
 OTHER = b'{"initial":"on","map":{"on":["off"],"off":["on"]}}'
 GAUGES = ["machines", "definitions", "definition_bytes", "document_bytes", "machines_per_definition"]
+TIMES = [
+    "waiters",
+    "timers_pending",
+    "timers_fired",
+    "timers_refused",
+    "timers_lost",
+    "timers_healed",
+    "timers_late_last_ms",
+    "timers_late_max_ms",
+]
 COUNTERS = [
     "moves_done",
     "moves_refused",
@@ -62,7 +72,7 @@ def counted(server):
 
 def test_the_fields_are_those_of_the_page(db):
     documented = re.findall(r"^\| `redisstate_(\w+)` \|", (ROOT / "docs/operations.md").read_text(), re.M)
-    assert list(info(db.server)) == documented == GAUGES + COUNTERS
+    assert list(info(db.server)) == documented == GAUGES + COUNTERS + TIMES
 
 
 def test_a_new_server_counts_nothing(server):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import FAULT_MODULE, SECOND_MODULE, encode, hides_user_data, wait_in_sync
+from harness import FAULT_MODULE, SECOND_MODULE, encode, hides_user_data, server_version, wait_in_sync
 from server_files import legacy_payload
 
 KEY = "secret-key"
@@ -44,7 +44,7 @@ FAILS = {
     "no record": ("SM.LOAD", KEY, "secret-record"),
     "option of SM.HISTORY": ("SM.HISTORY", KEY, "secret-option"),
     "no count": ("SM.HISTORY", KEY, "COUNT", "secret-count"),
-    # Of commands whose number of arguments is open. Valkey itself checks the others, and refuses the file.
+    # Of a command whose number of arguments is open. Valkey itself counts the others: see below.
     "an argument too many": ("SM.RESET", KEY, *["secret-argument"] * 4),
     "no moment": ("SM.RESET", KEY, "secret-option", "5", "secret-user"),
     "too many arguments": ("SM.STATE", KEY, "LIST", "secret-argument"),
@@ -56,14 +56,18 @@ def module_lines(server):
     return [line for line in server.log().split(b"\n") if b"redisstate: " in line]
 
 
-def replayed(servers, config, command):
-    """Starts a server with an append-only file in which a command fails."""
+def prepared(servers, config, command):
+    """Makes a server with an append-only file in which a command fails."""
     server = servers.prepare(["appendonly yes", "aof-use-rdb-preamble no", *IGNORE, *config])
     folder = server.folder / "appendonlydir"
     folder.mkdir()
     (folder / "appendonly.aof.1.incr.aof").write_bytes(encode("SM.SET", KEY, DOCUMENT) + encode(*command))
     (folder / "appendonly.aof.manifest").write_text("file appendonly.aof.1.incr.aof seq 1 type i\n")
-    return server.start()
+    return server
+
+
+def replayed(servers, config, command):
+    return prepared(servers, config, command).start()
 
 
 @needs_hiding
@@ -83,6 +87,28 @@ def test_a_failed_replay_shows_the_key_otherwise(servers, command):
     assert b"key '" + command[1].encode() + b"': " in line
     assert b"fails while the file is loaded: " in line
     assert b"ERR" not in line
+
+
+TOO_MANY = [
+    ("SM.CREATE", KEY, "secret-argument"),
+    ("SM.CREATE", KEY, "secret-option", "5", "secret-user"),
+    ("SM.CREATE", KEY, "AT", "5", "secret-user"),
+    ("SM.LOAD", KEY, "secret-record", "secret-argument"),
+    ("SM.LOAD", KEY, "secret-record", "AT", "5", "secret-user"),
+]
+
+
+@pytest.mark.parametrize("command", TOO_MANY, ids=" ".join)
+def test_a_command_that_takes_no_moment_takes_no_more_arguments_from_a_file_either(servers, command):
+    server = prepared(servers, SHOWS, command)
+    if server_version()[0] == "valkey":
+        # It counts the arguments itself while it reads the file, where their number is fixed.
+        assert b"wrong number of arguments" in server.fails_to_start()
+        return
+    server.start()
+    assert server.run("SM.STATE", KEY) == [b"secret-new"]
+    line = module_lines(server)[-1]
+    assert line.endswith(b"%s fails while the file is loaded: wrong number of arguments" % command[0].encode())
 
 
 @needs_hiding

@@ -358,6 +358,9 @@ def used(server):
     return server.info("memory")["used_memory"]
 
 
+FAR = 9007199254740991
+
+
 def fill(server, count, make, name="m"):
     with server.client() as client:
         for start in range(0, count, 1000):
@@ -461,19 +464,49 @@ def test_active_defrag(servers):
     with server.client() as client:
         for i in range(0, 20_000, 2):
             client.unlink(f"m:{i}")
-    keys = [f"m:{i}" for i in kept]
-    # Those that move meanwhile end at another version, in the same state.
-    documents = lambda: [server.run("SM.GET", key) for key in keys[:1000]]
-    before = value_digests(server, keys[1000:]), documents()
+    remember(server, range(2_000))
+    with server.client() as client:
+        for i in range(0, 2_000, 2):
+            client.unlink(f"h:{i}")
+    some, rounds = kept[:1000], 0
+    resting = [f"m:{i}" for i in kept[1000:]] + [f"h:{i}" for i in range(1, 2_000, 2)]
+    before = value_digests(server, resting)
     hits = lambda: server.info("stats")["active_defrag_hits"]
-    some = kept[:1000]
-    while_moving = lambda: move_all(server, some, "s2", "on the way") or hits() > 2 * len(kept)
+
+    def while_moving():
+        nonlocal rounds
+        move_all(server, some, "s2", "on the way")
+        rounds += 1
+        return hits() > 2 * (len(kept) + 1000)
+
     wait_until(while_moving, "the defragmentation to move two blocks of each machine", 60)
     move_all(server, some, "s1", "reason {}")
+    moving = {f"m:{i}": f"reason {i}".encode() for i in some}
+    moved = value_digests(server, moving)
     # These writes overwrite memory that was freed although a pointer to it is left.
     fill(server, 20_000, lambda i: big(20 + i % 50, 2), "n")
     move_all(server, range(20_000), "s1", "another {}", "n")
-    assert (value_digests(server, keys[1000:]), documents()) == before
+    remember(server, range(2_000, 4_000))
+    assert value_digests(server, resting) == before
+    assert value_digests(server, moving) == moved
+    with server.client() as client:
+        for key, reason in moving.items():
+            assert client.execute_command("SM.STATE", key) == [b"s1"]
+            assert client.execute_command("SM.GET", key, "REASON") == reason
+            # SM.SET, the move to s1, those to s2, and the one back.
+            assert client.execute_command("SM.INFO", key)[7] == 3 + rounds
+
+
+DIARY = '{"map":{"a":{"go":"b"},"b":{"go":"a"}},"after":{"b":{"to":null}},"history":9,"initial":"a"}'
+
+
+def remember(server, numbers):
+    """Stores machines with all that a machine can have beside its state."""
+    with server.client() as client, client.pipeline(transaction=False) as pipe:
+        for i in numbers:
+            pipe.execute_command("SM.NEW", f"h:{i}", DIARY, "ID", f"made {i}", "BY", "me", "REASON", f"first {i}")
+            pipe.execute_command("SM.FIRE", f"h:{i}", "go", "ID", f"moved {i}", "REASON", "r" * (i % 200), "DUE", FAR)
+        assert {reply[0] for reply in pipe.execute()} == {b"created", b"moved"}
 
 
 def move_all(server, numbers, state, reason, name="m"):

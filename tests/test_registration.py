@@ -8,8 +8,9 @@ from documents import ORDER
 from harness import ROOT, array, server_version
 
 READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT", "SM.EVENTS", "SM.INFO", "SM.HISTORY"}
+READS |= {"SM.WAIT"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
-WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.LOAD"}
+WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.TIMEOUT", "SM.LOAD"}
 DENY_OOM = {"SM.SET", "SM.CREATE", "SM.NEW", "SM.REDEFINE"}
 # The number of arguments with the command itself. -3 means 3 or more.
 ARITY = {
@@ -29,6 +30,8 @@ ARITY = {
     "SM.FORCE": -3,
     "SM.NEW": -3,
     "SM.REDEFINE": -3,
+    "SM.TIMEOUT": -2,
+    "SM.WAIT": -4,
     "SM.LOAD": 3,
     "SM.EVENTS": 2,
     "SM.INFO": 2,
@@ -97,6 +100,8 @@ ARGUMENTS = {
     "SM.FORCE": ["k", "s"],
     "SM.NEW": ["k", "{}"],
     "SM.REDEFINE": ["k", "{}"],
+    "SM.TIMEOUT": ["k"],
+    "SM.WAIT": ["k", "1", "s"],
     "SM.LOAD": ["k", "record"],
     "SM.EVENTS": ["k"],
     "SM.INFO": ["k"],
@@ -167,6 +172,10 @@ WRONG_COUNTS = [
     ("SM.NEW", "k"),
     ("SM.REDEFINE",),
     ("SM.REDEFINE", "k"),
+    ("SM.TIMEOUT",),
+    ("SM.WAIT",),
+    ("SM.WAIT", "k"),
+    ("SM.WAIT", "k", "1"),
     ("SM.LOAD",),
     ("SM.LOAD", "k"),
     ("SM.LOAD", "k", "record", "more"),
@@ -192,10 +201,12 @@ def test_configs_and_their_defaults(db):
     assert dict(zip(reply[::2], reply[1::2])) == {
         b"redisstate.compat": b"documented",
         b"redisstate.share-definitions": b"yes",
+        b"redisstate.timers": b"yes",
         b"redisstate.max-document-bytes": b"16777216",
         b"redisstate.max-states": b"100000",
         b"redisstate.max-transitions": b"1000000",
         b"redisstate.max-reason-bytes": b"65536",
+        b"redisstate.max-waiters": b"1000",
     }
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent.parent / "tests/support"))
 
 import callgrind_hot  # noqa: E402
+import deadlines  # noqa: E402
 import definitions  # noqa: E402
 import figures  # noqa: E402
 import growth  # noqa: E402
@@ -31,11 +32,12 @@ import parsing  # noqa: E402
 import report  # noqa: E402
 import throughput  # noqa: E402
 
+
 SECTIONS = {
     "hot": callgrind_hot,
-    **{module.__name__: module for module in (moves, parsing, throughput, keys, lives, definitions, growth)},
+    **{module.__name__: module for module in (moves, parsing, throughput, keys, lives, deadlines, definitions, growth)},
 }
-PROFILED = {name: module.plans for module in (callgrind_hot, moves) for name in module.plans()}
+PROFILED = {name: module.plans for module in (callgrind_hot, moves, deadlines) for name in module.plans()}
 
 
 def main():

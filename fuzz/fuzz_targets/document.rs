@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redis_state_core::{Interner, InternerStats, Rules, parse_legacy, parse_machine};
+use redis_state_core::{Interner, InternerStats, Limits, Rules, parse_legacy, parse_machine};
 use redis_state_fuzz::documents::{begun, load, read};
 use redis_state_fuzz::model::life::{Life, With};
 use redis_state_fuzz::model::played::alone;
@@ -55,17 +55,9 @@ fn check(interner: &Interner, json: &[u8], argument: Option<&[u8]>, rules: Rules
 }
 
 fn legacy(interner: &Interner, json: &[u8]) {
-    let Ok(machine) = parse_legacy(&interner, json, &redis_state_core::Limits::NONE) else {
-        return assert!(
-            parse_machine(
-                &interner,
-                json,
-                None,
-                Rules::Legacy,
-                &redis_state_core::Limits::NONE
-            )
-            .is_err()
-        );
+    let Ok(machine) = parse_legacy(interner, json, &Limits::NONE) else {
+        let read = parse_machine(interner, json, None, Rules::Legacy, &Limits::NONE);
+        return assert!(read.is_err());
     };
     let mut model = Model::read(json, None, Rules::Legacy).expect("legacy documents are edge ones");
     if machine.current_name().is_empty() {

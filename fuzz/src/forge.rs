@@ -88,7 +88,7 @@ impl Parts {
         let mut bits = vec![0; words * movers.len()];
         for (from, name) in movers.iter().enumerate() {
             for to in model.targets(name) {
-                let to = usize::from(state(model, &to));
+                let to = usize::from(state(model, to));
                 bits[from * words + to / 64] |= 1 << (to % 64);
             }
         }
@@ -328,9 +328,10 @@ impl Damage {
 
 const HEADER_BYTES: usize = 12;
 
-/// Returns where an archive begins, if its whole header is there.
+/// Returns where an archive begins, if its whole header is there. The magic may be in a reason too,
+/// which comes before.
 fn header(bytes: &[u8]) -> Option<usize> {
-    let at = bytes.windows(4).position(|window| window == b"RSMA")?;
+    let at = bytes.windows(4).rposition(|window| window == b"RSMA")?;
     (at + HEADER_BYTES <= bytes.len()).then_some(at)
 }
 

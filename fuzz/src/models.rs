@@ -12,6 +12,12 @@ pub const NAMES: [&str; 12] = [
 /// The names of events.
 pub const EVENTS: [&str; 8] = ["", "a", "go", "pay", "stop", "\"", "é", "\u{1}"];
 
+/// The times of timers.
+const TIMES: [Option<u64>; 5] = [None, Some(1), Some(20), Some(5000), Some((1 << 53) - 1)];
+
+/// How many moves are remembered.
+const HISTORIES: [u8; 5] = [0, 0, 1, 5, 255];
+
 macro_rules! eight {
     ($text:expr) => {
         concat!($text, $text, $text, $text, $text, $text, $text, $text)
@@ -67,7 +73,8 @@ pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
     let names = names(u)?;
     let mut rows = Vec::new();
     let is_plain = u.ratio(1, 4)?;
-    let count = u.int_in_range(0..=names.states.len().min(6))?;
+    let most = names.states.len().min(6);
+    let count = *u.choose(&[most, most, most - 1, most / 2, 0])?;
     for key in some(u, &names.states, count)? {
         let row = match is_plain || u.ratio(1, 4)? {
             true => vec![(String::new(), row(u, &names)?)],
@@ -77,16 +84,42 @@ pub fn model(u: &mut Unstructured<'_>) -> Result<Model> {
     }
     let reason = if u.ratio(1, 3)? { u.arbitrary()? } else { "" };
     let (initial, current) = (u.choose(&names.states)?, u.choose(&names.states)?);
-    let mut new = match is_plain {
+    let new = match is_plain {
         true => New::default(),
         false => new(u, &names)?,
     };
+    Ok(fitted(&rows, new, [initial, current], reason))
+}
+
+/// Makes a machine, without the timers of states that it hasn't.
+fn fitted(rows: &[(String, Events)], mut new: New, ends: [&str; 2], reason: &str) -> Model {
+    let [initial, current] = ends;
+    let make = |new: &New| Model::with_events(rows.to_vec(), new.clone(), initial, current, reason);
     // A timer's state has to be one without it. What goes may take states with it.
     for _ in 0..=new.after.len() {
-        let model = Model::with_events(rows.clone(), new.clone(), initial, current, reason);
-        new.after.retain(|(state, _)| model.states.contains(state));
+        let states = make(&new).states;
+        new.after.retain(|(state, _)| states.contains(state));
     }
-    Ok(Model::with_events(rows, new, initial, current, reason))
+    make(&new)
+}
+
+/// Makes a machine of nearly the same definition.
+pub fn variant(u: &mut Unstructured<'_>, model: &Model) -> Result<Model> {
+    let row = |key: &String| (key.clone(), model.map[key].clone());
+    let mut rows: Vec<(String, Events)> = model.keys.iter().map(row).collect();
+    let mut new = model.new.clone();
+    match u.int_in_range(0..=4)? {
+        0 => new.history = *u.choose(&HISTORIES)?,
+        1 => new.any.clear(),
+        2 => new.after.clear(),
+        3 => drop(rows.pop()),
+        _ => {
+            for (_, (ms, _)) in &mut new.after {
+                *ms = *u.choose(&TIMES)?;
+            }
+        }
+    }
+    Ok(fitted(&rows, new, [&model.initial, ""], ""))
 }
 
 /// Makes events with different names and targets; at times more than are searched one by one.
@@ -112,7 +145,7 @@ fn new(u: &mut Unstructured<'_>, names: &Names) -> Result<New> {
     let mut after = Vec::new();
     let count = *u.choose(&[0, 0, 1, 2, 5])?;
     for state in some(u, &names.states, count)? {
-        let ms = *u.choose(&[None, Some(1), Some(20), Some(5000), Some((1 << 53) - 1)])?;
+        let ms = *u.choose(&TIMES)?;
         let to = match u.ratio(1, 6)? {
             true => None,
             false => Some(owned(u.choose(&names.states)?)),
@@ -127,7 +160,7 @@ fn new(u: &mut Unstructured<'_>, names: &Names) -> Result<New> {
     Ok(New {
         any,
         after,
-        history: *u.choose(&[0, 0, 1, 5, 255])?,
+        history: *u.choose(&HISTORIES)?,
         name: name.to_owned(),
         revision: revision.filter(|_| !name.is_empty()),
     })

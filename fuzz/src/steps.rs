@@ -7,7 +7,7 @@ use crate::forge::{Damage, repair_length};
 use crate::keyspace::Keyspace;
 use crate::lives::{self, MAX_TIME, REASONS, TOKENS, USERS};
 use crate::model::Model;
-use crate::models::{EVENTS, NAMES, model};
+use crate::models::{EVENTS, NAMES, model, variant};
 use crate::record::{Change, Record};
 
 pub const KEYS: [&str; 4] = ["one", "two", "three", "four"];
@@ -214,8 +214,7 @@ fn write(
             };
             words([b"SM.SET", key, &json, state.as_bytes()])
         }
-        Step::SetAgain if memory.documents.is_empty() => words([b"SM.CREATE", key]),
-        Step::SetAgain => {
+        Step::SetAgain if !memory.documents.is_empty() => {
             let json = set_again(u, &memory.documents)?;
             let state = if u.arbitrary()? {
                 *u.choose(&NAMES)?
@@ -292,7 +291,10 @@ fn redefine(
     memory: &mut Memory,
     key: &[u8],
 ) -> Result<Words> {
-    let to = document(u, memory)?;
+    let to = match keyspace.life(key) {
+        Some(life) if u.ratio(1, 2)? => variant(u, &life.model)?,
+        _ => document(u, memory)?,
+    };
     let mut sent = words([b"SM.REDEFINE", key, &to.render(Rules::Documented)]);
     let current = keyspace.life(key).map_or("", |life| &life.model.current);
     if !to.has_state(current) || u.ratio(1, 4)? {
@@ -300,7 +302,13 @@ fn redefine(
         sent.extend(words([b"RENAME", current.as_bytes(), new]));
     }
     if u.ratio(1, 4)? {
-        let (old, new) = (u.choose(&NAMES)?, u.choose(&NAMES)?);
+        // Of several new names for one state the first counts.
+        let old = if u.arbitrary()? {
+            current
+        } else {
+            *u.choose(&NAMES)?
+        };
+        let new = u.choose(&to.states)?;
         sent.extend(words([b"RENAME", old.as_bytes(), new.as_bytes()]));
     }
     Ok(sent)
@@ -329,9 +337,13 @@ fn fire(u: &mut Unstructured<'_>, keyspace: &Keyspace, key: &[u8]) -> Result<Wor
     let events = keyspace
         .life(key)
         .map(|life| life.model.events(&life.model.current));
-    let Some(events) = events.filter(|events| !events.is_empty()) else {
+    let events = events.unwrap_or_default();
+    if events.is_empty() && u.ratio(3, 4)? {
+        return Ok(words([b"SM.FORCE", key, &state(u, keyspace, key)?]));
+    }
+    if events.is_empty() {
         return Ok(words([b"SM.FIRE", key, u.choose(&EVENTS)?.as_bytes()]));
-    };
+    }
     let (event, targets) = u.choose(&events)?;
     let event = if u.ratio(1, 6)? {
         *u.choose(&EVENTS)?

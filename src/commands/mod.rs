@@ -39,8 +39,8 @@ trait Described {
 
 /// A command.
 trait Command: Described {
-    /// Whether replication may add a moment to the arguments, see [`crate::replication`].
-    const TAKES_MOMENT: bool = false;
+    /// How many arguments replication may add: the moment, see [`crate::replication`].
+    const MOMENT_ARGUMENTS: usize = 0;
 
     /// Runs the command. It replies once, at its end, so that an error or a panic before that can
     /// still be the reply.
@@ -117,8 +117,8 @@ fn run<'a, C: Command>(
 /// that replication adds.
 #[cold]
 fn has_moment<C: Command>(context: Context<'_>, args: Args<'_>) -> bool {
-    let is_in_bounds = args.len() <= C::MAX_ARGUMENTS.saturating_add(3);
-    C::TAKES_MOMENT && is_in_bounds && context.is_replicated_or_replayed()
+    let is_in_bounds = args.len() <= C::MAX_ARGUMENTS.saturating_add(C::MOMENT_ARGUMENTS);
+    is_in_bounds && context.is_replicated_or_replayed()
 }
 
 /// Returns whether the command is of version 1.0. These keep the ways of the old module where a config

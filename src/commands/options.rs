@@ -21,11 +21,13 @@ pub enum Word {
     Reason,
     After,
     Due,
-    /// What replication adds: the time of a move and the user who made it.
+    /// What replication adds: the time of a move and the user who made it,
     At,
+    /// and from when the next timer counts.
+    From,
 }
 
-use Word::{After, At, By, Due, Id, IfState, IfVersion, Reason, Rename, State, To};
+use Word::{After, At, By, Due, From, Id, IfState, IfVersion, Reason, Rename, State, To};
 
 /// The options of a move.
 pub const MOVE: &[Word] = &[IfState, IfVersion, Id, By, Reason, After, Due];
@@ -50,6 +52,7 @@ impl Word {
             After => "AFTER",
             Due => "DUE",
             At => "AT",
+            From => "FROM",
         }
     }
 }
@@ -67,6 +70,8 @@ pub struct Given<'a> {
     pub renames: Vec<(&'a [u8], &'a [u8])>,
     /// When and by whom the move was made, if it was made before.
     pub moment: Option<Moment<'a>>,
+    /// From when the next timer counts, if not from that moment.
+    pub next_from: Option<u64>,
     seen: u32,
 }
 
@@ -100,7 +105,8 @@ impl<'a> Given<'a> {
         let typed = found.bytes();
         let is = |word: &Word| typed.eq_ignore_ascii_case(word.name().as_bytes());
         let word = allowed.iter().copied().find(|word| is(word));
-        let word = word.or_else(|| (is(&At) && context.is_replicated_or_replayed()).then_some(At));
+        let added = || [At, From].into_iter().find(|word| is(word));
+        let word = word.or_else(|| added().filter(|_| context.is_replicated_or_replayed()));
         let Some(word) = word else {
             return Err(arguments.unknown(found, &expected(allowed)));
         };
@@ -125,6 +131,7 @@ impl<'a> Given<'a> {
             After => self.options.timer = Some(GivenTimer::After(number(After, value, 1)?)),
             Due => self.options.timer = Some(GivenTimer::Due(number(Due, value, 0)?)),
             At => self.moment = Some(moment(arguments, value)?),
+            From => self.next_from = Some(number(From, value, 0)?),
         }
         Ok(())
     }
@@ -243,6 +250,20 @@ pub fn reason<'a>(context: Context<'_>, reason: Str<'a>) -> Result<&'a str, Comm
     // What can't be stored is refused whoever sends it.
     Limits::NONE.allow_reason(bytes.len())?;
     Ok(text)
+}
+
+/// Reads how long to wait, in ms.
+///
+/// # Errors
+///
+/// If it is no number.
+pub fn milliseconds(value: Str<'_>) -> Result<u64, CommandError> {
+    let ms = parse(value).filter(|&ms| ms <= MAX_TIME);
+    ms.ok_or_else(|| {
+        let found = crate::text::quoted(value.bytes());
+        let (min, max) = (0, MAX_TIME);
+        problem_of("ms", OptionProblem::Number { found, min, max })
+    })
 }
 
 /// Reads how many entries are wanted, behind `COUNT`.

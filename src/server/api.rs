@@ -42,6 +42,18 @@ pub(super) fn has(function: &CStr) -> bool {
     }
 }
 
+/// Returns the server's clock, in ms since 1970. Within a command it stands still, where the server
+/// lets a module see that.
+pub fn clock() -> u64 {
+    // SAFETY: both take nothing and give a number.
+    unsafe {
+        match raw::RedisModule_CachedMicroseconds {
+            Some(microseconds) => microseconds().unsigned_abs() / 1000,
+            None => api!(RedisModule_Milliseconds()).unsigned_abs(),
+        }
+    }
+}
+
 /// Returns whether the server is a Valkey.
 pub(super) fn is_valkey() -> bool {
     has(c"ValkeyModule_Alloc")

@@ -1,13 +1,13 @@
 //! The call of a command: its arguments, its reply, and its effects on the server.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::OnceLock;
 
 use redis_module::raw;
 
-use crate::server::api::{api, is_valkey, names_current_user};
+use crate::server::api::{OK, api, clock, is_valkey, names_current_user};
 
 /// The context of a running command.
 ///
@@ -181,13 +181,7 @@ impl<'a> Context<'a> {
     /// Returns the server's clock, in ms since 1970. Within a script or a transaction it stands
     /// still, where the server lets a module see that.
     pub fn now(self) -> u64 {
-        // SAFETY: both take nothing and give a number.
-        unsafe {
-            match raw::RedisModule_CachedMicroseconds {
-                Some(microseconds) => microseconds().unsigned_abs() / 1000,
-                None => api!(RedisModule_Milliseconds()).unsigned_abs(),
-            }
-        }
+        clock()
     }
 
     /// Returns the name of the connection's ACL user. There is none where the server doesn't say: in
@@ -203,6 +197,71 @@ impl<'a> Context<'a> {
             }
         };
         (!raw.is_null()).then(|| OwnedStr { context: self, raw })
+    }
+
+    /// Returns whether the client of this command can be made to wait: not in a transaction, and not
+    /// in a script or a call of another module.
+    pub fn may_block(self) -> bool {
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING == 0
+    }
+
+    /// Tells the clients that wait for a key that it has changed.
+    #[inline]
+    pub(super) fn signal_ready(self, key: Str<'_>) {
+        // SAFETY: by invariant 1, of both.
+        unsafe { api!(RedisModule_SignalKeyAsReady(self.raw, key.raw)) };
+    }
+
+    /// Returns the number of the selected database.
+    pub fn database(self) -> i32 {
+        // SAFETY: by invariant 1.
+        unsafe { api!(RedisModule_GetSelectedDb(self.raw)) }
+    }
+
+    /// Selects a database for what follows in this call. Returns whether there is one of that number.
+    pub fn select(self, database: i32) -> bool {
+        // SAFETY: by invariant 1.
+        unsafe { api!(RedisModule_SelectDb(self.raw, database)) == OK }
+    }
+
+    /// Returns whether a write that no client asked for may be made now: not on a replica, and not
+    /// while clients are paused, where replicating something would end the server.
+    pub fn may_write_now(self) -> bool {
+        // SAFETY: takes nothing and returns a number.
+        !self.is_on_replica_or_loading() && unsafe { api!(RedisModule_AvoidReplicaTraffic()) } == 0
+    }
+
+    /// Calls a command with one argument, its key, with the checks that a client's write gets, and
+    /// replicates it.
+    ///
+    /// # Errors
+    ///
+    /// If it replied with an error, whether other keys would get the same.
+    pub fn call_on_key(self, command: &CStr, key: &[u8]) -> Result<(), Refusal> {
+        // SAFETY: by invariant 1; `!` replicates, `S` and `E` check and make errors replies, `b` is
+        // bytes and their length; the reply is freed once, and its text is not used after that.
+        unsafe {
+            let reply = api!(RedisModule_Call)(
+                self.raw,
+                command.as_ptr(),
+                c"!SEb".as_ptr(),
+                key.as_ptr().cast::<c_char>(),
+                key.len(),
+            );
+            if reply.is_null() {
+                return Err(Refusal::OfThisKey);
+            }
+            let kind = api!(RedisModule_CallReplyType(reply));
+            let mut length = 0;
+            let result = if i64::from(kind) == raw::REDISMODULE_REPLY_ERROR as i64 {
+                let text = api!(RedisModule_CallReplyStringPtr(reply, &raw mut length));
+                Err(Refusal::of(std::slice::from_raw_parts(text.cast(), length)))
+            } else {
+                Ok(())
+            };
+            api!(RedisModule_FreeCallReply(reply));
+            result
+        }
     }
 
     /// Tells WATCH and client-side caching that a key has changed.
@@ -222,6 +281,20 @@ impl<'a> Context<'a> {
                 self.raw,
                 class,
                 event.as_ptr(),
+                key.raw
+            ))
+        };
+    }
+
+    /// Publishes the keyspace event of a key that was deleted.
+    pub(super) fn notify_deleted(self, key: Str<'_>) {
+        let class = raw::REDISMODULE_NOTIFY_GENERIC;
+        // SAFETY: by invariant 1, of both; the event ends in NUL.
+        unsafe {
+            api!(RedisModule_NotifyKeyspaceEvent(
+                self.raw,
+                class,
+                c"del".as_ptr(),
                 key.raw
             ))
         };
@@ -303,6 +376,26 @@ fn imports_slot(flags: u32) -> bool {
     flags & VALKEY_SLOT_IMPORT_CLIENT != 0 && is_valkey()
 }
 
+/// What a write was refused for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The server takes no writes now.
+    OfAllKeys,
+    /// Other keys may be written.
+    OfThisKey,
+}
+
+impl Refusal {
+    /// Tells by the code of an error.
+    fn of(error: &[u8]) -> Self {
+        let codes = ["READONLY", "NOREPLICAS", "MISCONF"];
+        match codes.iter().any(|code| error.starts_with(code.as_bytes())) {
+            true => Self::OfAllKeys,
+            false => Self::OfThisKey,
+        }
+    }
+}
+
 impl<'a> Args<'a> {
     /// # Safety
     ///
@@ -331,6 +424,16 @@ impl<'a> Args<'a> {
 }
 
 impl<'a> Str<'a> {
+    /// # Safety
+    ///
+    /// `raw` is a string that the server gave for a running call, which lasts for `'a`.
+    pub(super) unsafe fn new(raw: *const raw::RedisModuleString) -> Self {
+        Self {
+            raw: raw.cast_mut(),
+            call: PhantomData,
+        }
+    }
+
     pub(super) fn raw(self) -> *mut raw::RedisModuleString {
         self.raw
     }
@@ -454,5 +557,29 @@ impl Word {
             })
         };
         self.made.get_or_init(make).0
+    }
+}
+
+/// A context that outlives the call that made it.
+///
+/// # Invariants
+///
+/// 1. The pointer is a detached context of the server, which is never freed, and used on the main
+///    thread only.
+pub struct Standing(*mut raw::RedisModuleCtx);
+
+// SAFETY: by invariant 1, only one thread uses the pointer.
+unsafe impl Send for Standing {}
+// SAFETY: as above.
+unsafe impl Sync for Standing {}
+
+impl Standing {
+    pub fn new(context: Context<'_>) -> Self {
+        // SAFETY: by the context's invariant 1; the new context is this value's.
+        Self(unsafe { api!(RedisModule_GetDetachedThreadSafeContext(context.raw)) })
+    }
+
+    pub(super) fn raw(&self) -> *mut raw::RedisModuleCtx {
+        self.0
     }
 }

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use redis_module::raw;
 
 use crate::server::api::api;
+use crate::server::value_type::Place;
 
 /// A value being read or written.
 ///
@@ -41,6 +42,14 @@ impl Io<'_> {
         let start = unsafe { api!(RedisModule_LoadStringBuffer(self.raw, &raw mut length)) };
         let buffer = (!start.is_null()).then_some(Buffer { start, length });
         buffer.filter(|_| !self.has_failed())
+    }
+
+    /// Returns the place of the value; `None` if the server doesn't say.
+    pub fn place(&self) -> Option<Place<'_>> {
+        // SAFETY: by invariant 1.
+        let database = unsafe { api!(RedisModule_GetDbIdFromIO(self.raw)) };
+        let key = self.key_name()?;
+        (database >= 0).then_some(Place { database, key })
     }
 
     /// Writes a string.

@@ -6,6 +6,7 @@ use std::ptr::{self, NonNull};
 use redis_module::raw;
 
 use crate::server::api::{OK, api};
+use crate::server::blocking;
 use crate::server::context::{Context, Str};
 use crate::server::value_type::ValueType;
 
@@ -81,6 +82,21 @@ impl<'a> Keys<'a> {
         })
     }
 
+    /// Opens a key to read its value for nobody: it is no hit, no miss, and no use of the key.
+    ///
+    /// # Errors
+    ///
+    /// If the key holds a value of another type.
+    pub fn look_at<T: ValueType>(&mut self, name: Str<'a>) -> Result<ReadKey<'_, T>, WrongType> {
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
+        let handle = Handle::open(self.context, name, mode);
+        Ok(ReadKey {
+            value: handle.value()?,
+            _handle: handle,
+            keys: PhantomData,
+        })
+    }
+
     /// Opens a key to store a value, or to change its value.
     ///
     /// # Errors
@@ -120,12 +136,27 @@ impl<T: ValueType> WriteKey<'_, T> {
     /// Stores a value and clears the expiry. An existing value is replaced in place, as SET does:
     /// the key is neither deleted nor new, and keeps its access statistics.
     pub fn put(&mut self, value: T) {
-        if let Some(present) = self.value_mut() {
-            *present = value;
+        if self.replace(value) {
             self.clear_expiry();
-        } else {
-            self.insert(value);
         }
+    }
+
+    /// Stores a value and keeps the expiry. Returns whether there was a value.
+    pub fn replace(&mut self, value: T) -> bool {
+        let Some(present) = self.value_mut() else {
+            self.insert(value);
+            return false;
+        };
+        present.freed();
+        *present = value;
+        true
+    }
+
+    /// Deletes the key.
+    pub fn delete(&mut self) {
+        // SAFETY: the handle is open for writing. The server frees the value.
+        unsafe { api!(RedisModule_DeleteKey(self.handle.0)) };
+        self.value = None;
     }
 
     /// Tells WATCH, client-side caching and keyspace events that the key has changed, and closes
@@ -133,9 +164,40 @@ impl<T: ValueType> WriteKey<'_, T> {
     #[inline]
     pub fn commit(self, event: &std::ffi::CStr) {
         let (context, name) = (self.context, self.name);
-        context.signal_modified(name);
+        signal(context, name);
         drop(self);
         context.notify(event, name);
+    }
+
+    /// As [`commit`](Self::commit), with so many events, and a last one if the key was deleted. Opens
+    /// the key again: whoever hears of an event may have changed it.
+    ///
+    /// # Errors
+    ///
+    /// If the key holds a value of another type now.
+    pub fn commit_and_reopen(
+        self,
+        event: &std::ffi::CStr,
+        times: usize,
+        is_deleted: bool,
+    ) -> Result<Self, WrongType> {
+        let (context, name) = (self.context, self.name);
+        signal(context, name);
+        drop(self);
+        for _ in 0..times {
+            context.notify(event, name);
+        }
+        if is_deleted {
+            context.notify_deleted(name);
+        }
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
+        let handle = Handle::open(context, name, mode);
+        Ok(Self {
+            value: handle.value()?,
+            handle,
+            context,
+            name,
+        })
     }
 
     fn clear_expiry(&mut self) {
@@ -160,6 +222,15 @@ impl<T: ValueType> WriteKey<'_, T> {
         };
         assert_eq!(status, OK, "the key takes a value");
         self.value = NonNull::new(value);
+    }
+}
+
+/// Tells WATCH, client-side caching and those who wait that a key has changed.
+#[inline(always)]
+fn signal(context: Context<'_>, name: Str<'_>) {
+    context.signal_modified(name);
+    if blocking::waiters() > 0 {
+        context.signal_ready(name);
     }
 }
 

@@ -11,11 +11,14 @@
 //! 2. Every pointer that the server passes to an entry is valid until that entry returns, as the
 //!    module API documents. The types here carry a lifetime that ends there.
 
+pub mod alarm;
 pub mod alloc;
 mod api;
+pub mod blocking;
 pub mod command;
 pub mod config;
 pub mod context;
+pub mod data_events;
 pub mod fault;
 pub mod file_events;
 pub mod fork;
@@ -26,6 +29,7 @@ pub mod key;
 pub mod load;
 pub mod log;
 pub mod privacy;
+pub mod scan;
 pub mod value_type;
 
-pub use api::{is_valkey_8, restores_for_client};
+pub use api::{clock, is_valkey_8, restores_for_client};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 
 use crate::server::api::api;
-use crate::server::context::Context;
+use crate::server::context::{Context, Str};
 use crate::server::guard::guarded;
 use crate::server::io::{Digest, Io};
 use crate::server::{alloc, fork};
@@ -53,12 +53,28 @@ pub trait ValueType: Send + Sized + 'static {
     /// node, whatever commands led to them.
     fn digest(&self, digest: &mut Digest<'_>);
 
-    /// Returns the value of a copied key.
-    fn copy(&self) -> Self;
+    /// Returns the value of a copied key, for the place where it will be.
+    fn copy(&self, to: Place<'_>) -> Self;
+
+    /// Notes that the key no longer has this value: it was deleted, or renamed, or moved to another
+    /// database. Not every way in which a key goes comes by here, see `docs/architecture.md`.
+    fn unlinked(&self);
+
+    /// Notes that the value is about to be dropped, on whichever thread.
+    fn freed(&self);
 
     /// Passes to `mover` each heap block that only this value owns, except the block of the value
     /// itself, which is moved already.
     fn relocate(&mut self, mover: &mut Mover);
+}
+
+/// Where a value is: the number of the database, and the name of the key.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The number of the database.
+    pub database: i32,
+    /// The name of the key.
+    pub key: &'a [u8],
 }
 
 /// The server's handle of a type; null until the type is registered.
@@ -98,7 +114,8 @@ pub fn register<T: ValueType>(context: Context<'_>) -> Result<(), String> {
     methods.free_effort = Some(free_effort::<T>);
     methods.mem_usage = Some(mem_usage::<T>);
     methods.digest = Some(digest::<T>);
-    methods.copy = Some(copy::<T>);
+    methods.copy2 = Some(copy::<T>);
+    methods.unlink2 = Some(unlink::<T>);
     methods.defrag = Some(defrag::<T>);
     // SAFETY: the context is of the load call; the server copies the struct.
     let handle = unsafe {
@@ -183,7 +200,10 @@ unsafe extern "C" fn aof_rewrite<T: ValueType>(
 unsafe extern "C" fn free<T: ValueType>(value: *mut c_void) {
     // SAFETY: `value` is of this type, and the server gives it up here.
     let value = unsafe { Box::from_raw(value.cast::<T>()) };
-    guarded("free", || drop(value));
+    guarded("free", || {
+        value.freed();
+        drop(value);
+    });
 }
 
 unsafe extern "C" fn free_effort<T: ValueType>(
@@ -210,13 +230,29 @@ unsafe extern "C" fn digest<T: ValueType>(digest: *mut raw::RedisModuleDigest, v
 }
 
 unsafe extern "C" fn copy<T: ValueType>(
-    _from: *mut raw::RedisModuleString,
-    _to: *mut raw::RedisModuleString,
+    place: *mut raw::RedisModuleKeyOptCtx,
     value: *const c_void,
 ) -> *mut c_void {
+    let copy = || {
+        // SAFETY: the server's place, for this callback; `value` is of this type.
+        unsafe {
+            let to = Place {
+                database: api!(RedisModule_GetToDbIdFromOptCtx(place)),
+                key: Str::new(api!(RedisModule_GetToKeyNameFromOptCtx(place))).bytes(),
+            };
+            into_raw(borrow::<T>(value).copy(to))
+        }
+    };
+    guarded("copy", copy).unwrap_or(ptr::null_mut())
+}
+
+unsafe extern "C" fn unlink<T: ValueType>(
+    _place: *mut raw::RedisModuleKeyOptCtx,
+    value: *const c_void,
+) {
     // SAFETY: `value` is of this type.
     let value = unsafe { borrow::<T>(value) };
-    guarded("copy", || into_raw(value.copy())).unwrap_or(ptr::null_mut())
+    guarded("unlink", || value.unlinked());
 }
 
 unsafe extern "C" fn defrag<T: ValueType>(

@@ -10,20 +10,16 @@ state tells how many moves it has made. With request ids, its version tells how 
 
 import json
 import os
-import platform
 import random
-import shutil
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import redis
 
 from documents import document
 from harness import OK, SLOWDOWN, aof_files, array, bulk, wait_in_sync, wait_until
+from preload import library
 from versioned import facts, past
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
@@ -198,17 +194,7 @@ def test_no_acknowledged_request_is_lost_and_none_is_done_twice(servers, figure,
 @pytest.fixture(scope="session")
 def powercut(tmp_path_factory):
     """Returns the environment that makes a server record the synced length of its files."""
-    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
-        pytest.skip("needs Linux with glibc: a library is preloaded, and asks /proc for names of files")
-    if SLOWDOWN > 1:
-        pytest.skip("a server under a memory checker has that preloaded, and nothing else")
-    compiler = shutil.which("cc")
-    if not compiler:
-        pytest.skip("there is no C compiler (cc) to make tests/faults/powercut.c a library")
-    library = tmp_path_factory.mktemp("powercut") / "powercut.so"
-    source = Path(__file__).with_name("powercut.c")
-    subprocess.run([compiler, "-Wall", "-Werror", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return {"LD_PRELOAD": str(library)}
+    return {"LD_PRELOAD": library(tmp_path_factory.mktemp("powercut"), "powercut")}
 
 
 def cut_power(server):

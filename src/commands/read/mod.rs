@@ -10,3 +10,4 @@ pub mod lint;
 pub mod next;
 pub mod state;
 pub mod template;
+pub mod wait;

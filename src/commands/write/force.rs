@@ -14,7 +14,7 @@ use crate::server::key::Keys;
 pub struct Force;
 
 impl Command for Force {
-    const TAKES_MOMENT: bool = true;
+    const MOMENT_ARGUMENTS: usize = 3;
 
     #[inline]
     fn run<'a>(

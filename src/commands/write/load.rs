@@ -4,6 +4,7 @@ use redis_state_core::{Machine, RECORD_VERSION, RecordReader};
 
 use crate::commands::Command;
 use crate::commands::arguments::Arguments;
+use crate::deadlines;
 use crate::errors::CommandError;
 use crate::server::context::Context;
 use crate::server::key::Keys;
@@ -29,9 +30,9 @@ impl Command for Load {
         let decoded = RecordReader::new().decode(RECORD_VERSION, record.bytes(), &INTERNER);
         let machine = decoded.inspect_err(|_| stats::LOADS_REFUSED.increment())?;
         let mut key = keys.write::<Machine>(name)?;
-        match key.value_mut() {
-            Some(old) => *old = machine,
-            None => key.put(machine),
+        key.replace(machine);
+        if let Some(machine) = key.value_mut() {
+            deadlines::settle(context, name, machine, None);
         }
         context.replicate_verbatim();
         key.commit(c"sm.load");

@@ -1,7 +1,10 @@
 //! The commands that write.
 
 mod documents;
+mod due;
 mod moves;
+
+pub use moves::reply_verdict;
 
 pub mod create;
 pub mod fire;
@@ -13,3 +16,4 @@ pub mod new;
 pub mod redefine;
 pub mod reset;
 pub mod set;
+pub mod timeout;

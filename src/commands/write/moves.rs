@@ -9,6 +9,8 @@ use redis_state_core::{
 use crate::commands::Described;
 use crate::commands::arguments::Arguments;
 use crate::commands::options::{Given, Word};
+use crate::commands::write::due;
+use crate::deadlines;
 use crate::errors::CommandError;
 use crate::replication::{
     Moment, fail_if_replicated, replicate_legacy, replicate_positional, replicate_with_moment,
@@ -167,10 +169,14 @@ fn make_open<'a, C: Described>(
     options: Options<'a>,
     given: Option<Moment<'a>>,
 ) -> Result<(), CommandError> {
+    let is_replayed = given.is_some();
+    if !is_replayed {
+        key = due::fire_first(context, key, asked.key)?;
+    }
     let Some(machine) = key.value_mut() else {
         return reply_missing_key(context);
     };
-    let is_replayed = given.is_some();
+    let before = machine.deadline_handle();
     let mut moment = None;
     if asked.needs_time(machine) {
         let is_remembered = asked.is_remembered(machine);
@@ -191,6 +197,7 @@ fn make_open<'a, C: Described>(
         check_memory(context)?;
     }
     machine.apply(&planned);
+    deadlines::settle(context, asked.key, machine, before);
     let outcome = match asked.request {
         Request::Redefine { .. } => Outcome::Redefined,
         _ => Outcome::Moved,

@@ -15,7 +15,7 @@ use crate::server::key::Keys;
 pub struct Mutate;
 
 impl Command for Mutate {
-    const TAKES_MOMENT: bool = true;
+    const MOMENT_ARGUMENTS: usize = 3;
 
     #[inline]
     fn run<'a>(

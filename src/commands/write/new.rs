@@ -5,8 +5,10 @@ use redis_state_core::{Checked, Machine, Outcome, Parsed, Request, Rules};
 use crate::commands::arguments::Arguments;
 use crate::commands::options::{self, Given};
 use crate::commands::write::documents::parse;
+use crate::commands::write::due;
 use crate::commands::write::moves::reply_verdict;
 use crate::commands::{Command, Described};
+use crate::deadlines;
 use crate::errors::CommandError;
 use crate::replication::{self, Moment, fail_if_replicated};
 use crate::server::context::{Args, Context, Str};
@@ -16,7 +18,7 @@ use crate::server::key::{Keys, WriteKey};
 pub struct New;
 
 impl Command for New {
-    const TAKES_MOMENT: bool = true;
+    const MOMENT_ARGUMENTS: usize = 3;
 
     fn run<'a>(
         context: Context<'a>,
@@ -27,9 +29,12 @@ impl Command for New {
         let given = Given::read(context, &mut arguments, options::NEW)?;
         let parsed = read(context, json, &given)?;
         let mut key = keys.write::<Machine>(name)?;
+        if given.moment.is_none() {
+            key = due::fire_first(context, key, name)?;
+        }
         match key.value_mut() {
             Some(machine) => exists(context, machine, &given),
-            None => create(context, key, arguments.all(), given, parsed?),
+            None => create(context, key, name, arguments.all(), given, parsed?),
         }
     }
 }
@@ -68,6 +73,7 @@ fn exists(context: Context<'_>, machine: &Machine, given: &Given<'_>) -> Result<
 fn create(
     context: Context<'_>,
     mut key: WriteKey<'_, Machine>,
+    name: Str<'_>,
     args: Args<'_>,
     given: Given<'_>,
     parsed: Parsed,
@@ -82,6 +88,9 @@ fn create(
         .machine
         .begin(&given.options, &now.unwrap_or_default())?;
     key.put(machine);
+    if let Some(machine) = key.value_mut() {
+        deadlines::settle(context, name, machine, None);
+    }
     match moment {
         Some(moment) if is_first => {
             replication::replicate_with_moment(context, New::C_NAME, args, &moment);

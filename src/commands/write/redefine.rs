@@ -15,7 +15,7 @@ use crate::server::key::Keys;
 pub struct Redefine;
 
 impl Command for Redefine {
-    const TAKES_MOMENT: bool = true;
+    const MOMENT_ARGUMENTS: usize = 3;
 
     fn run<'a>(
         context: Context<'a>,

@@ -15,7 +15,7 @@ use crate::server::key::Keys;
 pub struct Reset;
 
 impl Command for Reset {
-    const TAKES_MOMENT: bool = true;
+    const MOMENT_ARGUMENTS: usize = 3;
 
     fn run<'a>(
         context: Context<'a>,

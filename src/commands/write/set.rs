@@ -6,6 +6,7 @@ use crate::commands::arguments::Arguments;
 use crate::commands::options;
 use crate::commands::write::documents::parse_by_compat;
 use crate::commands::{Command, Described};
+use crate::deadlines;
 use crate::errors::CommandError;
 use crate::replication::{Moment, replicate_positional};
 use crate::server::context::{Context, Str};
@@ -15,7 +16,7 @@ use crate::server::key::Keys;
 pub struct Set;
 
 impl Command for Set {
-    const TAKES_MOMENT: bool = true;
+    const MOMENT_ARGUMENTS: usize = 3;
 
     fn run<'a>(
         context: Context<'a>,
@@ -39,6 +40,9 @@ impl Command for Set {
         let moment = is_timed.then(|| given.unwrap_or_else(now));
         let stored = in_place_of(parsed.machine, old, moment.as_ref())?;
         key.put(stored);
+        if let Some(machine) = key.value_mut() {
+            deadlines::settle(context, name, machine, None);
+        }
         match (rewritten, moment.filter(|_| is_first)) {
             (Some(document), _) => context.replicate(c"SM.SET", name, &[&document]),
             (None, None) => context.replicate_verbatim(),

@@ -22,7 +22,8 @@
 //!
 //! The modules, from the bottom up; each imports only from those before it:
 //!
-//! 1. `escape`, `hash`, `probe`, `limits`, `rules`: functions and small types.
+//! 1. `escape`, `hash`, `probe`, `limits`, `rules`: functions and small types. `deadlines`: which
+//!    keys are due when.
 //! 2. `definition`: the archive and the tables that answer from it.
 //! 3. `document`: JSON to the parts of a definition, and back.
 //! 4. `interner`: who shares a definition, and what is cached beside it.
@@ -38,6 +39,7 @@
     clippy::redundant_clone
 )]
 
+mod deadlines;
 mod definition;
 mod document;
 mod escape;
@@ -52,6 +54,9 @@ mod read;
 mod record;
 mod rules;
 
+pub use deadlines::{
+    Deadlines, DueHint, FIRST_PAUSE_MS, HINT_BYTES, Handle, MAX_PAUSE_MS, pause_ms,
+};
 pub use definition::{ArchiveError, Definition, EventId, Fire, StateId, Timer};
 pub use document::DocumentError;
 pub use export::Diagram;

@@ -6,6 +6,7 @@
 
 use super::texts::{Buffer, Draft, Texts};
 use super::times::Times;
+use crate::deadlines::Handle;
 use crate::definition::StateId;
 use crate::limits::MAX_STATES;
 
@@ -48,7 +49,7 @@ pub(super) enum Body {
     /// A reason, not empty.
     Reasoned(Position, Box<Box<str>>),
     /// Times.
-    Timed(Position, Box<Times>),
+    Timed(Position, Box<Timing>),
     /// Any of them, request ids and a history.
     Full(Position, Box<Full>),
 }
@@ -56,8 +57,29 @@ pub(super) enum Body {
 /// All that a machine can have beside its position.
 #[derive(Debug, Clone)]
 pub(super) struct Full {
-    times: Times,
+    timing: Timing,
     texts: Texts,
+}
+
+/// The times, and where the deadline is in an index.
+#[derive(Debug)]
+pub(super) struct Timing {
+    times: Times,
+    handle: Option<Handle>,
+}
+
+impl Timing {
+    fn new(times: Times) -> Self {
+        let handle = None;
+        Self { times, handle }
+    }
+}
+
+impl Clone for Timing {
+    /// Leaves the index out: it knows of one machine only, and that isn't the clone.
+    fn clone(&self) -> Self {
+        Self::new(self.times)
+    }
 }
 
 impl Body {
@@ -108,10 +130,34 @@ impl Body {
     pub(super) fn times(&self) -> Option<Times> {
         let times = match self {
             Self::Plain(_) | Self::Reasoned(..) => return None,
-            Self::Timed(_, times) => **times,
-            Self::Full(_, full) => full.times,
+            Self::Timed(_, timing) => timing.times,
+            Self::Full(_, full) => full.timing.times,
         };
         (times != Times::UNTIMED).then_some(times)
+    }
+
+    fn timing_mut(&mut self) -> Option<&mut Timing> {
+        match self {
+            Self::Plain(_) | Self::Reasoned(..) => None,
+            Self::Timed(_, timing) => Some(timing),
+            Self::Full(_, full) => Some(&mut full.timing),
+        }
+    }
+
+    /// Returns where the deadline is in an index.
+    pub(super) fn handle(&self) -> Option<Handle> {
+        match self {
+            Self::Plain(_) | Self::Reasoned(..) => None,
+            Self::Timed(_, timing) => timing.handle,
+            Self::Full(_, full) => full.timing.handle,
+        }
+    }
+
+    /// Notes where the deadline is in an index. A machine without times has none there.
+    pub(super) fn set_handle(&mut self, handle: Option<Handle>) {
+        if let Some(timing) = self.timing_mut() {
+            timing.handle = handle;
+        }
     }
 
     /// Sets the reason; an empty one is none.
@@ -141,8 +187,8 @@ impl Body {
     /// Sets the times without another change.
     pub(super) fn set_times(&mut self, times: Option<Times>) {
         match (self, times) {
-            (Self::Timed(_, old), Some(new)) => **old = new,
-            (Self::Full(_, full), new) => full.times = new.unwrap_or(Times::UNTIMED),
+            (Self::Timed(_, timing), Some(new)) => timing.times = new,
+            (Self::Full(_, full), new) => full.timing.times = new.unwrap_or(Times::UNTIMED),
             (Self::Plain(_) | Self::Reasoned(..), None) => {}
             (body, new) => {
                 let mut buffer = Buffer::take();
@@ -154,28 +200,29 @@ impl Body {
 
     /// Sets all rare parts, in the smallest form that holds them.
     pub(super) fn set_rare(&mut self, times: Option<Times>, draft: Draft<'_>) {
-        let position = self.position();
-        match (self, times) {
+        let (position, handle) = (self.position(), self.handle());
+        match (&mut *self, times) {
             (Self::Full(_, full), _)
                 if !draft.is_empty() && (times.is_some() || !draft.is_reason_alone()) =>
             {
-                full.times = times.unwrap_or(Times::UNTIMED);
+                full.timing.times = times.unwrap_or(Times::UNTIMED);
                 full.texts.set(draft);
             }
-            (Self::Timed(_, old), Some(times)) if draft.is_empty() => **old = times,
+            (Self::Timed(_, timing), Some(times)) if draft.is_empty() => timing.times = times,
             (body, Some(times)) if draft.is_empty() => {
-                *body = Self::Timed(position, Box::new(times));
+                *body = Self::Timed(position, Box::new(Timing::new(times)));
             }
             (body, None) if draft.is_reason_alone() => {
                 *body = Self::Plain(position);
                 body.set_reason(draft.reason());
             }
             (body, times) => {
-                let times = times.unwrap_or(Times::UNTIMED);
+                let timing = Timing::new(times.unwrap_or(Times::UNTIMED));
                 let texts = Texts::of(draft);
-                *body = Self::Full(position, Box::new(Full { times, texts }));
+                *body = Self::Full(position, Box::new(Full { timing, texts }));
             }
         }
+        self.set_handle(handle);
     }
 
     /// Shows each heap block to `mover`.
@@ -186,7 +233,7 @@ impl Body {
                 mover.move_box(reason);
                 mover.move_text(reason);
             }
-            Self::Timed(_, times) => mover.move_box(times),
+            Self::Timed(_, timing) => mover.move_box(timing),
             Self::Full(_, full) => {
                 mover.move_box(full);
                 mover.move_bytes(full.texts.block_mut());
@@ -203,7 +250,7 @@ impl Body {
         let (own, texts) = match self {
             Self::Plain(_) => (None, None),
             Self::Reasoned(_, reason) => (Some(block(&**reason)), Some(slice(reason.as_bytes()))),
-            Self::Timed(_, times) => (Some(block(&**times)), None),
+            Self::Timed(_, timing) => (Some(block(&**timing)), None),
             Self::Full(_, full) => (Some(block(&**full)), Some(slice(full.texts.block()))),
         };
         own.into_iter().chain(texts)
@@ -229,10 +276,8 @@ mod tests {
     fn each_form_has_the_bytes_that_it_needs() {
         assert_eq!(size_of::<Body>(), 16);
         assert_eq!(size_of::<Times>(), 16);
-        assert!(
-            size_of::<Full>() <= 48,
-            "with the eight of a timer's handle"
-        );
+        assert_eq!(size_of::<Timing>(), 24);
+        assert_eq!(size_of::<Full>(), 48);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(crate) use self::stored::{StoredParts, StoredTimes};
 pub use self::timers::{Fired, MAX_STEPS};
 pub use self::times::{Deadline, MAX_TIME};
 pub(crate) use self::wire::{Cursor, put_bytes, put_varint};
+use crate::deadlines::Handle;
 use crate::definition::{DefinitionParts, NameTables, StateId};
 use crate::document::{self, Reason, Written};
 use crate::interner::{Interned, Interner};
@@ -133,6 +134,16 @@ impl Machine {
     /// Returns when the timer of the current state is due, if it is going.
     pub fn deadline(&self) -> Option<Deadline> {
         self.body.times()?.deadline()
+    }
+
+    /// Returns where the deadline is in an index. It is neither stored nor copied.
+    pub fn deadline_handle(&self) -> Option<Handle> {
+        self.body.handle()
+    }
+
+    /// Notes where the deadline is in an index.
+    pub fn set_deadline_handle(&mut self, handle: Option<Handle>) {
+        self.body.set_handle(handle);
     }
 
     /// Returns the time before which nothing can happen any more: that of the last change, 0 if the

@@ -138,6 +138,10 @@ pub enum Outcome {
     Deleted,
     /// A reset of a machine that was as it would be.
     Unchanged,
+    /// The machine is in a state that somebody waited for.
+    Reached,
+    /// Somebody waited, and it isn't.
+    Waited,
 }
 
 impl Outcome {
@@ -152,6 +156,8 @@ impl Outcome {
             Self::Exists => "exists",
             Self::Redefined => "redefined",
             Self::Deleted => "deleted",
+            Self::Reached => "reached",
+            Self::Waited => "waited",
         }
     }
 }

@@ -11,6 +11,7 @@ mod model;
 
 mod acceptance;
 mod current;
+mod deadlines;
 mod events;
 mod golden;
 mod life;
