@@ -32,7 +32,6 @@ import parsing  # noqa: E402
 import report  # noqa: E402
 import throughput  # noqa: E402
 
-
 SECTIONS = {
     "hot": callgrind_hot,
     **{module.__name__: module for module in (moves, parsing, throughput, keys, lives, deadlines, definitions, growth)},

@@ -193,7 +193,9 @@ def _many(scale):
         ratio, seconds = _loads(servers, scale.reloads)
     return [
         Figure(f"{count:,} machines: loading them with deadlines / without", ratio, at_most=1.5, peers=seconds),
-        Figure(f"{count:,} pending deadlines, idle: of a processor", idle["with deadlines"], "%", at_most=1, peers=idle),
+        Figure(
+            f"{count:,} pending deadlines, idle: of a processor", idle["with deadlines"], "%", at_most=1, peers=idle
+        ),
     ]
 
 
