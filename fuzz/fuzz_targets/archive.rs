@@ -26,9 +26,10 @@ use redis_state_fuzz::steps::play;
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// How many bytes reading may take for each byte that is read, and beside these.
+/// How many bytes reading may take for each byte that is read, and beside these: the 255 entries that
+/// a history can have are looked at together.
 const MEMORY_FACTOR: usize = 8;
-const FREE_MEMORY: usize = 4 << 10;
+const FREE_MEMORY: usize = (4 << 10) + 255 * 96;
 
 fuzz_target!(|data: &[u8]| {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
