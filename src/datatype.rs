@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use redis_state_core::{
-    BlockMover, DocumentError, HINT_BYTES, Limits, Machine, RECORD_VERSION, RECORD_VERSION_1_0,
-    RecordError, Recreate, parse_legacy,
+    BlockMover, DocumentError, Limits, Machine, RECORD_VERSION, RECORD_VERSION_1_0, RecordError,
+    Recreate, parse_legacy,
 };
 
 use crate::errors::{document_text, redacted_document_text};
@@ -92,7 +92,7 @@ impl ValueType for Machine {
             .sum();
         let definition = self.definition();
         let shared = definition.memory(block_size);
-        let hint = self.deadline_handle().map_or(0, |_| HINT_BYTES);
+        let hint = deadlines::memory(self);
         *SERVER_OVERHEAD_BYTES + own + hint + shared.div_ceil(Arc::strong_count(definition))
     }
 

@@ -9,6 +9,7 @@
 //! Only the main thread gets here, except by [`forget`]: the server frees values in the background.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use redis_state_core::{Deadlines, Handle, Machine, pause_ms};
@@ -23,33 +24,39 @@ use crate::stats;
 
 /// The longest that one alarm works.
 const SLICE: Duration = Duration::from_millis(1);
-/// The pause between two alarms if there is more to do: with the slice, a quarter of the time.
+/// The pause after an alarm: with the slice, a quarter of the time at most.
 const BUSY_MS: u64 = 3;
 /// The pause before a walk, once a hint is lost.
 const LOST_MS: u64 = 10;
 /// The pause while nothing may be written: on a replica, and while clients are paused.
 const WAITING_MS: u64 = 100;
-/// The longest pause. The server's alarms go by the wall clock, which may jump.
+/// The longest time until the next alarm. The server's alarms go by the wall clock, which may jump.
 const IDLE_MS: u64 = 1000;
 /// How many steps a walk makes before it looks at the clock.
 const STEPS_AT_ONCE: usize = 50;
-/// The shortest pause after a walk that left hints lost.
-const WALK_PAUSE: Duration = Duration::from_millis(100);
-/// How many times as long as the walk the pause is, after one that healed something, and after one
-/// that didn't.
-const WALK_PAUSES: [u32; 2] = [1, 8];
+/// How many times as long as the work of a walk the pause after it is: if it was worth it, and if not.
+const WALK_PAUSES: [u32; 2] = [4, 32];
+/// The shortest pause after a walk, and the longest.
+const WALK_PAUSE_MS: [u64; 2] = [100, 10_000];
+/// The least hints that are dropped on a thread of their own.
+const MANY_HINTS: usize = 10_000;
 
 static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
 
+/// All moments are in ms since 1970, by the server's clock.
 #[derive(Default)]
 struct State {
     index: Deadlines,
     /// That of data which are being loaded beside the present ones.
     aside: Option<Deadlines>,
-    /// The alarm, and when it goes off, in ms since 1970.
+    /// The alarm, and when it goes off.
     alarm: Option<(Alarm, u64)>,
     /// Whether an alarm is at work. It sets the next one at its end.
     is_at_work: bool,
+    /// The next alarm is not before this moment.
+    busy_until: u64,
+    /// No timer fires before this moment, because none could.
+    waiting_until: u64,
     /// How many alarms in a row ended because the server takes no writes.
     refusals: u8,
     walk: Walk,
@@ -60,12 +67,12 @@ struct State {
 struct Walk {
     /// The database, and where in it.
     at: Option<(i32, Cursor)>,
-    /// When it began.
-    begun: Option<Instant>,
-    /// Whether it has healed a hint.
-    has_healed: bool,
-    /// When the next may begin.
-    next: Option<Instant>,
+    /// How long it has worked.
+    work: Duration,
+    /// Whether it has healed a hint, or one was lost behind its back.
+    is_worth_it: bool,
+    /// When it may go on.
+    next: u64,
 }
 
 fn state() -> MutexGuard<'static, State> {
@@ -108,8 +115,13 @@ pub fn add(place: Place<'_>, machine: &mut Machine, now: u64) {
 pub fn lose(machine: &Machine, now: u64) {
     if let Some(handle) = machine.deadline_handle() {
         let mut state = state();
+        let is_first = state.index.lost() == 0;
         state.index.lose(handle);
-        state.set_next_alarm(now, LOST_MS);
+        if is_first {
+            state.walk = Walk::after(now + LOST_MS);
+        }
+        state.walk.is_worth_it = true;
+        state.set_alarm(now);
     }
 }
 
@@ -120,23 +132,37 @@ pub fn forget(machine: &Machine) {
     }
 }
 
+/// Returns the memory of a machine's hint, in bytes.
+pub fn memory(machine: &Machine) -> usize {
+    let handle = machine.deadline_handle();
+    handle.map_or(0, |handle| state().index.bytes_of(handle))
+}
+
 /// Follows what happens to whole databases.
 pub fn on_data_event(event: DataEvent, now: u64) {
     let mut state = state();
     match event {
-        DataEvent::Flushed(None) => state.index.clear(),
+        DataEvent::Flushed(None) => drop_hints(std::mem::take(&mut state.index)),
         // Each machine of that database is freed, and its hint removed.
         DataEvent::Flushed(Some(_)) => {}
         DataEvent::Swapped(one, other) => state.index.swap(one, other),
         DataEvent::AsideBegun => state.aside = Some(Deadlines::default()),
         DataEvent::AsideDone => {
             if let Some(aside) = state.aside.take() {
-                state.index = aside;
+                drop_hints(std::mem::replace(&mut state.index, aside));
                 state.walk = Walk::default();
                 state.set_alarm(now);
             }
         }
         DataEvent::AsideAborted => state.aside = None,
+    }
+}
+
+/// Drops an index: many hints on a thread of their own, so that the server goes on.
+fn drop_hints(index: Deadlines) {
+    if index.len() >= MANY_HINTS {
+        // If there can be no thread, they are dropped here.
+        let _ = thread::Builder::new().spawn(move || drop(index));
     }
 }
 
@@ -161,11 +187,10 @@ pub fn figures() -> Figures {
 /// this some times a second.
 pub fn watch(now: u64) {
     let mut state = state();
-    if state
-        .alarm
-        .as_ref()
-        .is_some_and(|&(_, set)| set > now + 2 * IDLE_MS)
-    {
+    let too_far = now + 2 * IDLE_MS;
+    if state.alarm.as_ref().is_some_and(|&(_, set)| set > too_far) {
+        (state.busy_until, state.waiting_until) = (0, 0);
+        state.walk.next = state.walk.next.min(now + WALK_PAUSE_MS[1]);
         state.set_alarm(now);
     }
 }
@@ -179,25 +204,20 @@ pub fn note_fired(late_ms: u64) {
 /// Fires what is due, looks for what is lost, and sets the next alarm. The server calls this.
 pub fn on_alarm(context: Context<'_>) {
     let begin = Instant::now();
-    let mut work = AlarmWork::begin(context);
-    if !config::fires_timers() {
-        work.pause = IDLE_MS;
+    let _work = AlarmWork::begin(context);
+    let pause = if !config::fires_timers() {
+        IDLE_MS
     } else if !context.may_write_now() {
-        work.pause = WAITING_MS;
+        WAITING_MS
     } else {
-        if fire(context, begin) == Err(Refusal::OfAllKeys) {
-            work.pause = state().next_refusal_pause();
-        }
-        walk(context, begin);
-    }
+        fire(context, begin)
+    };
+    state().waiting_until = context.now() + pause;
+    walk(context, begin);
 }
 
 /// The work of one alarm. At its end, also by a panic, the next one is set.
-struct AlarmWork<'a> {
-    context: Context<'a>,
-    /// The pause until the next one, at least, in ms.
-    pause: u64,
-}
+struct AlarmWork<'a>(Context<'a>);
 
 impl<'a> AlarmWork<'a> {
     fn begin(context: Context<'a>) -> Self {
@@ -205,87 +225,81 @@ impl<'a> AlarmWork<'a> {
         // It has gone off: the server frees it after this call, so nobody may call it off.
         state.alarm = None;
         state.is_at_work = true;
-        Self {
-            context,
-            pause: BUSY_MS,
-        }
+        Self(context)
     }
 }
 
 impl Drop for AlarmWork<'_> {
     fn drop(&mut self) {
-        let now = self.context.now();
+        let now = self.0.now();
         let mut state = state();
         state.is_at_work = false;
-        state.set_next_alarm(now, self.pause);
+        state.busy_until = now + BUSY_MS;
+        state.set_alarm(now);
     }
 }
 
-/// Fires timers until none is due, the time is over, or the server takes no writes.
-fn fire(context: Context<'_>, begin: Instant) -> Result<(), Refusal> {
+/// Fires timers until none is due, the time is over, or the server takes no writes. Returns the pause
+/// before others may fire, in ms.
+fn fire(context: Context<'_>, begin: Instant) -> u64 {
     let mut name = Vec::new();
     while begin.elapsed() < SLICE {
-        let (handle, database) = {
-            let mut state = state();
-            let now = context.now();
-            let Some(due) = state.index.first_due(now) else {
-                return Ok(());
-            };
-            name.clear();
-            name.extend_from_slice(due.name);
-            let (handle, database) = (due.handle, due.database);
-            // The command brings the hint up to date. If it is refused, the hint has its pause.
-            state.index.postpone(handle, now);
-            (handle, database)
+        let now = context.now();
+        let mut locked = state();
+        if locked.waiting_until > now {
+            return locked.waiting_until - now;
+        }
+        let Some(due) = locked.index.first_due(now) else {
+            return 0;
         };
+        name.clear();
+        name.extend_from_slice(due.name);
+        let (handle, database, moment) = (due.handle, due.database, due.moment);
+        // The command brings the hint up to date. If it is refused, the hint has its pause.
+        locked.index.postpone(handle, now);
+        drop(locked);
         let called = match context.select(database) {
             true => context.call_on_key(c"SM.TIMEOUT", &name),
             false => Err(Refusal::OfThisKey),
         };
-        if let Err(why) = called {
-            stats::TIMERS_REFUSED.increment();
-            match why {
-                Refusal::OfAllKeys => return called,
-                Refusal::OfThisKey => continue,
+        let mut locked = state();
+        match called {
+            Ok(()) => locked.end_of(handle),
+            Err(Refusal::OfThisKey) => stats::TIMERS_REFUSED.increment(),
+            Err(Refusal::OfAllKeys) => {
+                stats::TIMERS_REFUSED.increment();
+                locked.index.change(handle, moment);
+                return locked.next_refusal_pause();
             }
         }
-        let mut state = state();
-        state.refusals = 0;
-        if state.index.is_postponed(handle) {
-            // The key doesn't have that machine any more.
-            state.index.remove(handle);
-        }
     }
-    Ok(())
+    0
 }
 
 /// Goes on with the walk over all keys, if hints are lost, until the time is over.
 fn walk(context: Context<'_>, begin: Instant) {
     let mut walk = {
         let mut state = state();
-        if state.index.lost() == 0 || state.walk.next.is_some_and(|next| next > begin) {
+        if state.index.lost() == 0 || state.walk.next > context.now() {
             return;
         }
         std::mem::take(&mut state.walk)
     };
+    let from = Instant::now();
     let mut is_over = false;
     while !is_over && begin.elapsed() < SLICE {
         is_over = walk.go_on(context);
     }
-    if is_over {
-        walk = walk.next();
-    }
-    let mut state = state();
-    if state.index.lost() == 0 {
-        walk = Walk::default();
-    }
-    state.walk = walk;
+    walk.work += from.elapsed();
+    state().walk = match is_over {
+        true => Walk::after(context.now() + walk.pause()),
+        false => walk,
+    };
 }
 
 impl Walk {
     /// Makes some steps. Returns whether the walk is over.
     fn go_on(&mut self, context: Context<'_>) -> bool {
-        self.begun.get_or_insert_with(Instant::now);
         let (database, cursor) = self.at.get_or_insert_with(|| (0, Cursor::new()));
         if !context.select(*database) {
             return true;
@@ -295,7 +309,7 @@ impl Walk {
                 && state().index.heal(handle, *database, key)
             {
                 stats::TIMERS_HEALED.increment();
-                self.has_healed = true;
+                self.is_worth_it = true;
             }
         };
         for _ in 0..STEPS_AT_ONCE {
@@ -343,23 +357,29 @@ impl State {
         }
     }
 
-    /// Sets the alarm for the first deadline, unless there is one for an earlier moment.
-    fn set_alarm(&mut self, now: u64) {
-        self.set_next_alarm(now, 1);
+    /// Removes a hint whose key was looked at, if it wasn't brought up to date: the key doesn't have
+    /// that machine any more.
+    fn end_of(&mut self, handle: Handle) {
+        self.refusals = 0;
+        if self.index.is_postponed(handle) {
+            self.index.remove(handle);
+        }
     }
 
-    /// The same, but at least `least` ms from now.
-    fn set_next_alarm(&mut self, now: u64, least: u64) {
+    /// Sets the alarm for what comes first, unless there is one that goes off before.
+    fn set_alarm(&mut self, now: u64) {
         if self.is_at_work {
             return;
         }
-        let first = self.index.first().map(|first| first.saturating_sub(now));
-        let lost = (self.index.lost() > 0).then(|| self.walk.pause_left());
+        let first = self
+            .index
+            .first()
+            .map(|first| first.max(self.waiting_until));
+        let lost = (self.index.lost() > 0).then_some(self.walk.next);
         let Some(wanted) = first.into_iter().chain(lost).min() else {
             return;
         };
-        let pause = wanted.clamp(least, IDLE_MS);
-        let at = now + pause;
+        let at = wanted.max(self.busy_until).clamp(now + 1, now + IDLE_MS);
         if self
             .alarm
             .as_ref()
@@ -370,30 +390,25 @@ impl State {
         if let Some((alarm, _)) = self.alarm.take() {
             alarm.cancel();
         }
-        let pause = u32::try_from(pause).unwrap_or(u32::MAX);
+        let pause = u32::try_from(at - now).unwrap_or(u32::MAX);
         self.alarm = alarm::set(pause).map(|alarm| (alarm, at));
     }
 }
 
 impl Walk {
-    /// Returns the walk after one that is over.
-    fn next(self) -> Self {
-        let now = Instant::now();
-        let took = self.begun.map_or(Duration::ZERO, |begun| now - begun);
-        let times = WALK_PAUSES[usize::from(!self.has_healed)];
+    /// Returns a walk that begins at a moment.
+    fn after(next: u64) -> Self {
         Self {
-            next: Some(now + WALK_PAUSE.max(took * times)),
+            next,
             ..Self::default()
         }
     }
 
-    /// Returns how long until the next walk may begin, in ms.
-    fn pause_left(&self) -> u64 {
-        let left = self
-            .next
-            .map(|next| next.saturating_duration_since(Instant::now()));
-        left.map_or(0, |left| {
-            u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
-        })
+    /// Returns the pause after this walk, in ms.
+    fn pause(&self) -> u64 {
+        let times = WALK_PAUSES[usize::from(!self.is_worth_it)];
+        let pause = (self.work * times).as_millis();
+        let [least, most] = WALK_PAUSE_MS;
+        u64::try_from(pause).unwrap_or(most).clamp(least, most)
     }
 }

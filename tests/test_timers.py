@@ -135,8 +135,8 @@ def test_they_fire_in_the_order_of_their_deadlines(server):
         keys = list(range(100))
         random.Random(1).shuffle(keys)
         begin = now_ms() + 1000
-        for key in keys:
-            server.run("SM.NEW", key, TICK, "DUE", begin + 3 * key)
+        # No deadline is before the machine's beginning, so all have to be there by then.
+        together(server, *(["SM.NEW", key, TICK, "DUE", begin + 3 * key] for key in keys))
         wait_until(lambda: now_ms() > begin + 300, "all to be due")
         wake(server)
         seen = [int(channel.get_message(timeout=20 * SLOWDOWN)["data"]) for _ in keys]
@@ -857,6 +857,39 @@ def test_renamed_machines_are_found_however_many_are_renamed_meanwhile(server):
     assert figures(server)["pending"] == 500
 
 
+def test_a_walk_that_has_nothing_to_look_for_any_more_is_over(server):
+    """The next one begins at the beginning, and at once, however long ago that was."""
+    server.run("DEBUG", "POPULATE", 100_000)
+    for turn in range(5):
+        for i in range(5):
+            server.run("SM.NEW", "old", TICK, "AFTER", HOUR)
+            server.run("RENAME", "old", "older")
+            time.sleep(0.03 * (i + 1))
+            server.run("DEL", "older")
+        assert figures(server)["lost"] == 0
+        time.sleep(1.5)
+        server.run("SM.NEW", "m", TICK, "AFTER", HOUR)
+        server.run("RENAME", "m", f"n{turn}")
+        wait_until(lambda: figures(server)["lost"] == 0, "it to be found", 10)
+    assert figures(server)["pending"] == 5
+
+
+@pytest.mark.parametrize("where", ["on a replica", "with timers off"])
+def test_renamed_machines_are_found_where_nothing_fires(servers, where):
+    """So that they fire in time once it does."""
+    primary = servers.start()
+    replica = servers.start()
+    follow(replica, primary)
+    primary.run("CONFIG", "SET", "redisstate.timers", "no")
+    for i in range(20):
+        primary.run("SM.NEW", f"m{i}", TICK, "AFTER", HOUR)
+        primary.run("RENAME", f"m{i}", f"n{i}")
+    wait_in_sync(primary, replica)
+    server = replica if where == "on a replica" else primary
+    wait_until(lambda: figures(server)["lost"] == 0, "all to be found")
+    assert figures(server)["healed"] == figures(server)["pending"] == 20
+
+
 def test_a_name_heals_by_a_write(db):
     replies = together(
         db.server,
@@ -1445,8 +1478,8 @@ def test_the_figures(idle):
     idle.run("SM.NEW", "m", TICK, "DUE", "0")
     idle.run("SM.NEW", "brief", BRIEF, "DUE", "0")
     idle.run("SM.NEW", "later", TICK, "AFTER", HOUR)
-    idle.run("RENAME", "later", "renamed")
-    assert (figures(idle)["pending"], figures(idle)["lost"]) == (3, 1)
+    _, told = together(idle, ["RENAME", "later", "renamed"], ["INFO", "redisstate"])
+    assert (told["redisstate_timers_pending"], told["redisstate_timers_lost"]) == (3, 1)
     time.sleep(0.2)
     wake(idle)
     wait_until(lambda: figures(idle)["pending"] == 1 and figures(idle)["lost"] == 0, "all to be in order")

@@ -202,7 +202,11 @@ impl<'a> Context<'a> {
     /// Returns whether the client of this command can be made to wait: not in a transaction, and not
     /// in a script or a call of another module.
     pub fn may_block(self) -> bool {
-        self.flags() & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING == 0
+        // The last two say it again where another module calls and would let its callee wait.
+        let denied = raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING
+            | raw::REDISMODULE_CTX_FLAGS_MULTI
+            | raw::REDISMODULE_CTX_FLAGS_LUA;
+        self.flags() & denied == 0
     }
 
     /// Tells the clients that wait for a key that it has changed.
@@ -388,8 +392,11 @@ pub enum Refusal {
 impl Refusal {
     /// Tells by the code of an error.
     fn of(error: &[u8]) -> Self {
-        let codes = ["READONLY", "NOREPLICAS", "MISCONF"];
-        match codes.iter().any(|code| error.starts_with(code.as_bytes())) {
+        const CODES: [&[u8]; 3] = [b"READONLY", b"NOREPLICAS", b"MISCONF"];
+        // It has no code of its own.
+        const DOWN: &[u8] = b"cluster is down";
+        let is_down = || error.windows(DOWN.len()).any(|part| part == DOWN);
+        match CODES.iter().any(|code| error.starts_with(code)) || is_down() {
             true => Self::OfAllKeys,
             false => Self::OfThisKey,
         }

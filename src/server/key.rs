@@ -82,13 +82,18 @@ impl<'a> Keys<'a> {
         })
     }
 
-    /// Opens a key to read its value for nobody: it is no hit, no miss, and no use of the key.
+    /// Opens a key to read its value for nobody: it is no use of the key, and since Redis 7.2 no hit and
+    /// no miss.
     ///
     /// # Errors
     ///
     /// If the key holds a value of another type.
     pub fn look_at<T: ValueType>(&mut self, name: Str<'a>) -> Result<ReadKey<'_, T>, WrongType> {
-        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
+        // Older servers ignore the flags that they don't know.
+        let mode = raw::REDISMODULE_READ
+            | raw::REDISMODULE_OPEN_KEY_NOTOUCH
+            | raw::REDISMODULE_OPEN_KEY_NONOTIFY
+            | raw::REDISMODULE_OPEN_KEY_NOSTATS;
         let handle = Handle::open(self.context, name, mode);
         Ok(ReadKey {
             value: handle.value()?,

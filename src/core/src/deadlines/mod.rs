@@ -30,7 +30,7 @@ pub const FIRST_PAUSE_MS: u64 = 100;
 pub const MAX_PAUSE_MS: u64 = 1000;
 
 /// The bytes of a hint and its place in the order, without a long name.
-pub const HINT_BYTES: usize = size_of::<Hint>() + size_of::<u32>();
+const HINT_BYTES: usize = size_of::<Hint>() + size_of::<u32>();
 
 /// Counts the hints of the process, so that no two have the same handle, in whichever index they are.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -51,6 +51,8 @@ pub struct DueHint<'a> {
     pub database: i32,
     /// The name of the key.
     pub name: &'a [u8],
+    /// The moment.
+    pub moment: u64,
 }
 
 /// The hints of a process.
@@ -161,6 +163,12 @@ impl Deadlines {
         self.hints.0.bytes() + self.order.bytes() + self.free.bytes() + self.names_bytes
     }
 
+    /// Returns the memory of one hint, in bytes; 0 if it is not there.
+    pub fn bytes_of(&self, handle: Handle) -> usize {
+        self.get(handle)
+            .map_or(0, |hint| HINT_BYTES + hint.name.block_bytes())
+    }
+
     /// Returns the earliest moment of a hint that is not lost.
     pub fn first(&self) -> Option<u64> {
         self.order.first().map(|number| self.hints.moment(number))
@@ -177,6 +185,7 @@ impl Deadlines {
             handle: Handle { number, generation },
             database,
             name: hint.name.bytes(),
+            moment: hint.moment,
         })
     }
 

@@ -52,7 +52,7 @@ impl Planned<'_> {
         self.times.is_some()
     }
 
-    /// Returns whether the change deletes the machine: then the caller does it, and doesn't apply.
+    /// Returns whether the change deletes the machine, which the caller does.
     pub fn deletes(&self) -> bool {
         matches!(self.step, Step::Delete)
     }
