@@ -40,9 +40,14 @@ impl<'a> Moment<'a> {
     /// Returns the moment of the running command. Who made it is asked only if a history remembers
     /// it.
     pub fn now(context: Context<'a>, is_remembered: bool) -> Self {
+        Self::at(context.now(), context, is_remembered)
+    }
+
+    /// The same, of a moment at which the clock was looked at before.
+    pub fn at(now: u64, context: Context<'a>, is_remembered: bool) -> Self {
         let user = is_remembered.then(|| context.user()).flatten();
         Self {
-            at: context.now(),
+            at: now,
             user: User::Current(user),
         }
     }

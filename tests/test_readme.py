@@ -75,13 +75,15 @@ def steps(text):
 
 
 def cli(port, *arguments, **more):
-    return subprocess.run(
+    text = subprocess.run(
         ["redis-cli", "--no-raw", "-p", str(port), *arguments],
         capture_output=True,
         timeout=30 * SLOWDOWN,
         check=True,
         **more,
     ).stdout.decode()
+    # redis-cli says how long a command took if that was half a second or more.
+    return re.sub(r"^\(\d+\.\d\ds\)\n", "", text, flags=re.MULTILINE)
 
 
 def session(port, commands):

@@ -53,8 +53,8 @@ pub fn fire<'k>(
     Ok((key, last))
 }
 
-/// Fires the timers that are due before a client's write. Nothing fires before a write that was made
-/// elsewhere or by an earlier process: what fired there comes as a command of its own.
+/// Fires the timers that are due at `now` before a client's write of that moment. Nothing fires before a
+/// write that was made elsewhere or by an earlier process: what fired there comes as a command of its own.
 ///
 /// # Errors
 ///
@@ -64,11 +64,11 @@ pub fn fire_first<'k>(
     context: Context<'_>,
     mut key: WriteKey<'k, Machine>,
     name: Str<'_>,
+    now: u64,
 ) -> Result<WriteKey<'k, Machine>, CommandError> {
     let Some(due) = key.value_mut().and_then(|machine| machine.deadline()) else {
         return Ok(key);
     };
-    let now = context.now();
     if due.at > now || !config::fires_timers() || context.is_replicated_or_replayed() {
         return Ok(key);
     }

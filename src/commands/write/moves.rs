@@ -170,8 +170,11 @@ fn make_open<'a, C: Described>(
     given: Option<Moment<'a>>,
 ) -> Result<(), CommandError> {
     let is_replayed = given.is_some();
-    if !is_replayed {
-        key = due::fire_first(context, key, asked.key)?;
+    // The clock is looked at once, so no timer is due between the one that fires first and the move.
+    let mut now = 0;
+    if !is_replayed && key.value_mut().is_some_and(|machine| asked.needs_time(machine)) {
+        now = context.now();
+        key = due::fire_first(context, key, asked.key, now)?;
     }
     let Some(machine) = key.value_mut() else {
         return reply_missing_key(context);
@@ -180,7 +183,7 @@ fn make_open<'a, C: Described>(
     let mut moment = None;
     if asked.needs_time(machine) {
         let is_remembered = asked.is_remembered(machine);
-        moment = Some(given.unwrap_or_else(|| Moment::now(context, is_remembered)));
+        moment = Some(given.unwrap_or_else(|| Moment::at(now, context, is_remembered)));
     }
     let now = match &moment {
         Some(moment) => moment.as_core(is_replayed),

@@ -30,7 +30,7 @@ impl Command for New {
         let parsed = read(context, json, &given)?;
         let mut key = keys.write::<Machine>(name)?;
         if given.moment.is_none() {
-            key = due::fire_first(context, key, name)?;
+            key = due::fire_first(context, key, name, context.now())?;
         }
         match key.value_mut() {
             Some(machine) => exists(context, machine, &given),
