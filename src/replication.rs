@@ -70,6 +70,9 @@ pub fn rules_for(context: Context<'_>) -> Rules {
 /// The word that introduces a moment.
 static AT: Word = Word::new(b"AT");
 
+/// The word that introduces an entry.
+static ENTRY: Word = Word::new(b"ENTRY");
+
 /// The user where nobody is known, or nobody is remembered.
 static NOBODY: Word = Word::new(b"");
 
@@ -90,6 +93,30 @@ pub fn replicate_with_moment(
         }
     };
     context.replicate_with(command, args, (&AT, moment.at, user));
+}
+
+/// Replicates a command as it came, with its moment, the id of the entry that it wrote to a stream,
+/// and the number of entries there.
+///
+/// This is one command and no XADD beside it, so that a replica does all of it or nothing.
+pub fn replicate_with_entry(
+    context: Context<'_>,
+    command: &std::ffi::CStr,
+    args: Args<'_>,
+    moment: &Moment<'_>,
+    id: &OwnedStr<'_>,
+    entries: u64,
+) {
+    let mut digits = itoa::Buffer::new();
+    let mut number = |number: u64| OwnedStr::new(context, digits.format(number).as_bytes());
+    let (at, entries) = (number(moment.at), number(entries));
+    let user = match &moment.user {
+        User::Current(Some(user)) => Sent::Owned(user),
+        _ => Sent::Word(&NOBODY),
+    };
+    let [at, id, entries] = [&at, id, &entries].map(Sent::Owned);
+    let more = [Sent::Word(&AT), at, user, Sent::Word(&ENTRY), id, entries];
+    context.replicate_with_more(command, args, &more);
 }
 
 /// Replicates a command of version 1.0, whose arguments are told by their position, with all of

@@ -1,6 +1,6 @@
 //! The call of a command: its arguments, its reply, and its effects on the server.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::OnceLock;
@@ -178,6 +178,23 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Sends the command to the replicas and the AOF with more strings behind its own arguments.
+    pub fn replicate_with_more(self, command: &CStr, args: Args<'_>, more: &[Sent<'_>]) {
+        let own = args.0.iter().skip(1).map(|arg| arg.raw);
+        let all: Vec<_> = own.chain(more.iter().map(|sent| sent.raw())).collect();
+        // SAFETY: by invariant 1; `v` is a vector and its length; the server takes references of its
+        // own.
+        unsafe {
+            api!(RedisModule_Replicate(
+                self.raw,
+                command.as_ptr(),
+                c"v".as_ptr(),
+                all.as_ptr(),
+                all.len(),
+            ))
+        };
+    }
+
     /// Returns the server's clock, in ms since 1970. Within a script or a transaction it stands
     /// still, where the server lets a module see that.
     pub fn now(self) -> u64 {
@@ -274,27 +291,23 @@ impl<'a> Context<'a> {
     /// Publishes a keyspace event, of the class for module types (`d`).
     #[inline]
     pub(super) fn notify(self, event: &CStr, key: Str<'_>) {
-        let class = raw::REDISMODULE_NOTIFY_MODULE;
+        self.notify_class(raw::REDISMODULE_NOTIFY_MODULE, event, key);
+    }
+
+    /// Publishes the keyspace event of a key that was deleted.
+    pub(super) fn notify_deleted(self, key: Str<'_>) {
+        self.notify_class(raw::REDISMODULE_NOTIFY_GENERIC, c"del", key);
+    }
+
+    /// Publishes a keyspace event of any class.
+    #[inline]
+    pub(super) fn notify_class(self, class: c_int, event: &CStr, key: Str<'_>) {
         // SAFETY: by invariant 1, of both; the event ends in NUL.
         unsafe {
             api!(RedisModule_NotifyKeyspaceEvent(
                 self.raw,
                 class,
                 event.as_ptr(),
-                key.raw
-            ))
-        };
-    }
-
-    /// Publishes the keyspace event of a key that was deleted.
-    pub(super) fn notify_deleted(self, key: Str<'_>) {
-        let class = raw::REDISMODULE_NOTIFY_GENERIC;
-        // SAFETY: by invariant 1, of both; the event ends in NUL.
-        unsafe {
-            api!(RedisModule_NotifyKeyspaceEvent(
-                self.raw,
-                class,
-                c"del".as_ptr(),
                 key.raw
             ))
         };
@@ -500,15 +513,18 @@ impl Drop for OwnedStr<'_> {
 pub enum Sent<'a> {
     /// One that is sent often.
     Word(&'a Word),
-    /// One of this command.
+    /// One of this command,
     Owned(&'a OwnedStr<'a>),
+    /// or one of its arguments.
+    Argument(Str<'a>),
 }
 
 impl Sent<'_> {
-    fn raw(self) -> *mut raw::RedisModuleString {
+    pub(super) fn raw(self) -> *mut raw::RedisModuleString {
         match self {
             Self::Word(word) => word.raw(),
             Self::Owned(owned) => owned.raw,
+            Self::Argument(argument) => argument.raw,
         }
     }
 }
@@ -544,7 +560,7 @@ impl Word {
         self.text
     }
 
-    fn raw(&self) -> *mut raw::RedisModuleString {
+    pub(super) fn raw(&self) -> *mut raw::RedisModuleString {
         let make = || {
             let (start, length) = (self.text.as_ptr(), self.text.len());
             // SAFETY: a string without a context is the caller's; the bytes are copied.

@@ -8,6 +8,7 @@ use redis_module::raw;
 use crate::server::api::{OK, api};
 use crate::server::blocking;
 use crate::server::context::{Context, Str};
+use crate::server::stream::Stream;
 use crate::server::value_type::ValueType;
 
 /// The type of a key that is opened for writing and missing.
@@ -23,7 +24,7 @@ pub struct WrongType;
 /// # Invariants
 ///
 /// 1. The handle is null or open.
-struct Handle(*mut raw::RedisModuleKey);
+pub(super) struct Handle(*mut raw::RedisModuleKey);
 
 /// The right of a running command to open keys, one at a time: an open key borrows it. So no two
 /// references to one value exist, even if a command is given the same key twice.
@@ -112,6 +113,12 @@ impl<'a> Keys<'a> {
             context: self.context,
             name,
         })
+    }
+
+    /// Returns the stream under a name, to which entries can be appended while another key is open:
+    /// it lends no value.
+    pub fn stream(&mut self, name: Str<'a>) -> Stream<'a> {
+        Stream::new(self.context, name)
     }
 }
 
@@ -235,6 +242,19 @@ fn signal(context: Context<'_>, name: Str<'_>) {
 }
 
 impl Handle {
+    /// Opens a key for writing.
+    pub(super) fn open_to_write(context: Context<'_>, name: Str<'_>) -> Self {
+        Self::open(
+            context,
+            name,
+            raw::REDISMODULE_READ | raw::REDISMODULE_WRITE,
+        )
+    }
+
+    pub(super) fn raw(&self) -> *mut raw::RedisModuleKey {
+        self.0
+    }
+
     #[inline(always)]
     fn open(context: Context<'_>, name: Str<'_>, mode: u32) -> Self {
         // SAFETY: the context and the string are of the running call.

@@ -1,0 +1,253 @@
+//! `SM.EMIT key stream FIRE event|MOVE target [TO target] [options] [MAXLEN n]`
+//!
+//! The entry is appended first, because that can fail, and the move is made then, because it was
+//! checked and can't. Nobody's code runs between the two. Replicas and append-only files get one
+//! command with the id of the entry in it, so that what is both or neither here is so there.
+
+use redis_state_core::{Checked, Machine, Options, Outcome, Planned, Request, Verdict};
+
+use crate::commands::arguments::Arguments;
+use crate::commands::options::{self, Given};
+use crate::commands::write::due;
+use crate::commands::write::moves::{self, Asked, Reply};
+use crate::commands::{Command, Described};
+use crate::deadlines;
+use crate::errors::CommandError;
+use crate::replication::{Moment, fail_if_replicated, replicate_with_entry, reply_missing_key};
+use crate::server::context::{Args, Context, OwnedStr, Sent, Str, Word};
+use crate::server::key::{Keys, WriteKey};
+use crate::server::stream::{Appended, Keep, NewId, Stream};
+use crate::stats;
+
+/// Makes a move, and writes an entry of it to a stream.
+pub struct Emit;
+
+/// The ways to name a move.
+#[derive(Clone, Copy)]
+enum By {
+    Event,
+    State,
+}
+
+/// A move that a command asks for, with its entry.
+struct Emission<'a> {
+    asked: Asked<'a>,
+    stream: Stream<'a>,
+    /// The event, if the move is named by one.
+    event: Option<Str<'a>>,
+    given: Given<'a>,
+}
+
+impl Command for Emit {
+    /// The moment, and the entry: its word, its id and the number of entries.
+    const MOMENT_ARGUMENTS: usize = 6;
+
+    fn run<'a>(
+        context: Context<'a>,
+        mut keys: Keys<'a>,
+        mut arguments: Arguments<'a>,
+    ) -> Result<(), CommandError> {
+        let (key, stream) = (arguments.required()?, arguments.required()?);
+        let words = [("FIRE", By::Event), ("MOVE", By::State)];
+        let by = arguments.one_of(&words, "FIRE or MOVE")?;
+        let what = arguments.required()?;
+        let given = Given::read(context, &mut arguments, by.options())?;
+        let emission = Emission {
+            asked: by.asked(key, what, &given),
+            stream: keys.stream(stream),
+            event: matches!(by, By::Event).then_some(what),
+            given,
+        };
+        make(context, keys, arguments.all(), emission)
+    }
+}
+
+impl By {
+    fn options(self) -> &'static [options::Word] {
+        match self {
+            Self::Event => options::EMIT_FIRE,
+            Self::State => options::EMIT_MOVE,
+        }
+    }
+
+    /// Returns the move: that of `SM.FIRE` or `SM.MOVE`, with its keyspace event.
+    fn asked<'a>(self, key: Str<'a>, what: Str<'a>, given: &Given<'a>) -> Asked<'a> {
+        let (event, to) = (what.bytes(), given.to);
+        let (request, event) = match self {
+            Self::Event => (Request::Fire { event, to }, c"sm.fire"),
+            Self::State => (Request::Move(what.bytes()), c"sm.move"),
+        };
+        let reply = Reply::Verdict;
+        Asked {
+            key,
+            request,
+            reply,
+            event,
+        }
+    }
+}
+
+impl Emission<'_> {
+    /// Returns the id of the entry, and how many entries stay: as it was, if it was written before.
+    fn entry(&self) -> (NewId, Keep) {
+        match (self.given.entry, self.given.max_entries) {
+            (None, None) => (NewId::Next, Keep::All),
+            (None, Some(about)) => (NewId::Next, Keep::About(about)),
+            (Some((id, _)), None) => (NewId::Exactly(id), Keep::All),
+            (Some((id, length)), Some(_)) => (NewId::Exactly(id), Keep::Exactly(length)),
+        }
+    }
+}
+
+fn make<'a>(
+    context: Context<'a>,
+    mut keys: Keys<'a>,
+    args: Args<'a>,
+    mut emission: Emission<'a>,
+) -> Result<(), CommandError> {
+    let asked = emission.asked;
+    let mut key = keys.write::<Machine>(asked.key)?;
+    let moment = emission.given.moment.take();
+    let is_first = moment.is_none();
+    if is_first {
+        key = due::fire_first(context, key, asked.key)?;
+    }
+    let Some(machine) = key.value_mut() else {
+        return reply_missing_key(context);
+    };
+    let moment = moment.unwrap_or_else(|| Moment::now(context, true));
+    let now = moment.as_core(!is_first);
+    let options = emission.given.options;
+    let planned = match moves::check(context, machine, &asked, &options, now)? {
+        Checked::Go(planned) => planned,
+        Checked::Answer(verdict) => return answer(context, &verdict),
+    };
+    let at = planned.at();
+    let appended = append(context, machine, &emission, &planned, &moment)?;
+    let before = machine.deadline_handle();
+    machine.apply(&planned);
+    deadlines::settle(context, asked.key, machine, before);
+    let id = OwnedStr::new(context, appended.id.to_string().as_bytes());
+    if is_first {
+        let moment = Moment { at, ..moment };
+        replicate_with_entry(context, Emit::C_NAME, args, &moment, &id, appended.length);
+    } else {
+        context.replicate_verbatim();
+    }
+    finish(context, key, &emission, &appended, id.bytes());
+    Ok(())
+}
+
+/// Replies to a request that changes nothing.
+///
+/// # Errors
+///
+/// If it is refused although the move was made elsewhere.
+fn answer(context: Context<'_>, verdict: &Verdict<'_>) -> Result<(), CommandError> {
+    if verdict.outcome == Outcome::Refused {
+        fail_if_replicated(context, "no such move")?;
+        stats::MOVES_REFUSED.increment();
+    }
+    context.reply_array(4);
+    moves::reply_parts(context, verdict);
+    context.reply_null();
+    Ok(())
+}
+
+/// Replies to a move that was made, and publishes it and its entry.
+fn finish(
+    context: Context<'_>,
+    mut key: WriteKey<'_, Machine>,
+    emission: &Emission<'_>,
+    appended: &Appended,
+    id: &[u8],
+) {
+    stats::MOVES_DONE.increment();
+    if let Some(machine) = key.value_mut() {
+        context.reply_array(4);
+        moves::reply_parts(context, &machine.verdict(Outcome::Moved));
+        context.reply_bytes(id);
+    }
+    key.commit(emission.asked.event);
+    emission.stream.publish(appended);
+}
+
+/// Appends the entry of a move that will be made.
+fn append(
+    context: Context<'_>,
+    machine: &Machine,
+    emission: &Emission<'_>,
+    planned: &Planned<'_>,
+    moment: &Moment<'_>,
+) -> Result<Appended, CommandError> {
+    let mut digits = itoa::Buffer::new();
+    let own = |text: &[u8]| Value::of(context, text);
+    let definition = machine.definition();
+    let target = planned.target().unwrap_or_else(|| machine.current());
+    let from = own(machine.current_name_bytes());
+    let to = own(definition.name_bytes(target));
+    let version = own(digits.format(machine.next_version()).as_bytes());
+    let at = match planned.is_timed() {
+        true => own(digits.format(planned.at()).as_bytes()),
+        false => Value::Absent,
+    };
+    let Options { by, reason, id, .. } = emission.given.options;
+    let user = own(moment.user.name());
+    let by = own(by.as_bytes());
+    let reason = own(reason.unwrap_or_default().as_bytes());
+    let token = own(id.unwrap_or_default().as_bytes());
+    let event = emission.event.map_or(Sent::Word(&ABSENT), Sent::Argument);
+    let values = [
+        Sent::Argument(emission.asked.key),
+        from.sent(),
+        to.sent(),
+        event,
+        version.sent(),
+        at.sent(),
+        user.sent(),
+        by.sent(),
+        reason.sent(),
+        token.sent(),
+    ];
+    let (id, keep) = emission.entry();
+    Ok(emission.stream.append(&NAMES, values, id, keep)?)
+}
+
+/// The names of an entry's fields, in order.
+static NAMES: [Word; 10] = [
+    Word::new(b"key"),
+    Word::new(b"from"),
+    Word::new(b"to"),
+    Word::new(b"event"),
+    Word::new(b"version"),
+    Word::new(b"at"),
+    Word::new(b"user"),
+    Word::new(b"by"),
+    Word::new(b"reason"),
+    Word::new(b"id"),
+];
+
+/// The value of a field that is absent.
+static ABSENT: Word = Word::new(b"");
+
+/// The value of a field: a string that is made for it, unless it is empty.
+enum Value<'a> {
+    Absent,
+    Text(OwnedStr<'a>),
+}
+
+impl<'a> Value<'a> {
+    fn of(context: Context<'a>, text: &[u8]) -> Self {
+        match text {
+            b"" => Self::Absent,
+            _ => Self::Text(OwnedStr::new(context, text)),
+        }
+    }
+
+    fn sent(&self) -> Sent<'_> {
+        match self {
+            Self::Absent => Sent::Word(&ABSENT),
+            Self::Text(text) => Sent::Owned(text),
+        }
+    }
+}
