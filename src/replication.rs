@@ -36,6 +36,16 @@ impl User<'_> {
     }
 }
 
+impl<'a> User<'a> {
+    /// Returns the user of the running command, if there is one that can be sent as it is.
+    pub fn current(&self) -> Option<&OwnedStr<'a>> {
+        match self {
+            Self::Current(user) => user.as_ref(),
+            Self::Replicated(_) => None,
+        }
+    }
+}
+
 impl<'a> Moment<'a> {
     /// Returns the moment of the running command. Who made it is asked only if a history remembers
     /// it.
@@ -73,6 +83,9 @@ static AT: Word = Word::new(b"AT");
 /// The word that introduces an entry.
 static ENTRY: Word = Word::new(b"ENTRY");
 
+/// The word that introduces how many entries a stream has.
+static LEFT: Word = Word::new(b"LEFT");
+
 /// The user where nobody is known, or nobody is remembered.
 static NOBODY: Word = Word::new(b"");
 
@@ -85,37 +98,61 @@ pub fn replicate_with_moment(
 ) {
     let made;
     let user = match &moment.user {
-        User::Current(Some(user)) => Sent::Owned(user),
-        User::Current(None) => Sent::Word(&NOBODY),
+        User::Current(user) => sent_user(user.as_ref()),
         User::Replicated(name) => {
             made = OwnedStr::new(context, name);
             Sent::Owned(&made)
         }
     };
-    context.replicate_with(command, args, (&AT, moment.at, user));
+    let mut digits = itoa::Buffer::new();
+    let at = digits.format(moment.at).as_bytes();
+    context.replicate_with(command, args, (&AT, at, user));
 }
 
-/// Replicates a command as it came, with its moment, the id of the entry that it wrote to a stream,
-/// and the number of entries there.
+fn sent_user<'a>(user: Option<&'a OwnedStr<'a>>) -> Sent<'a> {
+    user.map_or(Sent::Word(&NOBODY), Sent::Owned)
+}
+
+/// An entry that a command wrote to a stream, for its replication.
+pub struct Emitted<'a> {
+    /// Its id.
+    pub id: &'a [u8],
+    /// Who made the move.
+    pub user: Option<&'a OwnedStr<'a>>,
+    /// When, if the machine is timed.
+    pub at: Option<u64>,
+    /// How many entries the stream has, if old ones may have been removed.
+    pub left: Option<u64>,
+}
+
+/// Replicates a command as it came, with the entry that it wrote: `ENTRY`, the id and the user; the
+/// moment of a timed machine; and `LEFT` with the number of entries.
 ///
-/// This is one command and no XADD beside it, so that a replica does all of it or nothing.
+/// This is one command, without an XADD beside it, so that a replica does all of it or nothing.
 pub fn replicate_with_entry(
     context: Context<'_>,
     command: &std::ffi::CStr,
     args: Args<'_>,
-    moment: &Moment<'_>,
-    id: &OwnedStr<'_>,
-    entries: u64,
+    emitted: &Emitted<'_>,
 ) {
-    let mut digits = itoa::Buffer::new();
-    let mut number = |number: u64| OwnedStr::new(context, digits.format(number).as_bytes());
-    let (at, entries) = (number(moment.at), number(entries));
-    let user = match &moment.user {
-        User::Current(Some(user)) => Sent::Owned(user),
-        _ => Sent::Word(&NOBODY),
-    };
-    let [at, id, entries] = [&at, id, &entries].map(Sent::Owned);
-    let more = [Sent::Word(&AT), at, user, Sent::Word(&ENTRY), id, entries];
+    let user = sent_user(emitted.user);
+    if emitted.at.is_none() && emitted.left.is_none() {
+        return context.replicate_with(command, args, (&ENTRY, emitted.id, user));
+    }
+    let own = |text: &[u8]| OwnedStr::new(context, text);
+    let number = |number: u64| own(itoa::Buffer::new().format(number).as_bytes());
+    let (id, at, left) = (
+        own(emitted.id),
+        emitted.at.map(number),
+        emitted.left.map(number),
+    );
+    let mut more = vec![Sent::Word(&ENTRY), Sent::Owned(&id), user];
+    if let Some(at) = &at {
+        more.extend([Sent::Word(&AT), Sent::Owned(at), user]);
+    }
+    if let Some(left) = &left {
+        more.extend([Sent::Word(&LEFT), Sent::Owned(left)]);
+    }
     context.replicate_with_more(command, args, &more);
 }
 

@@ -27,12 +27,15 @@ pub enum Word {
     At,
     /// from when the next timer counts,
     From,
-    /// and what a stream got: the id of an entry, and how many entries it has then.
+    /// the entry that a stream got: its id and the user,
     Entry,
+    /// and how many entries the stream had then.
+    Left,
 }
 
 use Word::{
-    After, At, By, Due, Entry, From, Id, IfState, IfVersion, Maxlen, Reason, Rename, State, To,
+    After, At, By, Due, Entry, From, Id, IfState, IfVersion, Left, Maxlen, Reason, Rename, State,
+    To,
 };
 
 /// The options of a move.
@@ -65,6 +68,7 @@ impl Word {
             At => "AT",
             From => "FROM",
             Entry => "ENTRY",
+            Left => "LEFT",
         }
     }
 }
@@ -86,8 +90,10 @@ pub struct Given<'a> {
     pub next_from: Option<u64>,
     /// About how many entries a stream keeps.
     pub max_entries: Option<u64>,
-    /// The id of the entry, and how many the stream has then, if it was written before.
-    pub entry: Option<(EntryId, u64)>,
+    /// The id of the entry and the user, if it was written before.
+    pub entry: Option<(EntryId, &'a [u8])>,
+    /// How many entries the stream had then.
+    pub left: Option<u64>,
     seen: u32,
 }
 
@@ -121,7 +127,7 @@ impl<'a> Given<'a> {
         let typed = found.bytes();
         let is = |word: &Word| typed.eq_ignore_ascii_case(word.name().as_bytes());
         let word = allowed.iter().copied().find(|word| is(word));
-        let added = || [At, From, Entry].into_iter().find(|word| is(word));
+        let added = || [At, From, Entry, Left].into_iter().find(|word| is(word));
         let word = word.or_else(|| added().filter(|_| context.is_replicated_or_replayed()));
         let Some(word) = word else {
             return Err(arguments.unknown(found, &expected(allowed)));
@@ -150,6 +156,7 @@ impl<'a> Given<'a> {
             Maxlen => self.max_entries = Some(number(Maxlen, value, 1)?),
             From => self.next_from = Some(number(From, value, 0)?),
             Entry => self.entry = Some(entry(arguments, value)?),
+            Left => self.left = Some(number(Left, value, 1)?),
         }
         Ok(())
     }
@@ -188,15 +195,18 @@ fn moment<'a>(arguments: &mut Arguments<'a>, at: Str<'a>) -> Result<Moment<'a>, 
     })
 }
 
-/// Reads the id of an entry, as the server writes it, and the number of entries.
-fn entry(arguments: &mut Arguments<'_>, id: Str<'_>) -> Result<(EntryId, u64), CommandError> {
+/// Reads the id of an entry, as the server writes it, and the user.
+fn entry<'a>(
+    arguments: &mut Arguments<'a>,
+    id: Str<'a>,
+) -> Result<(EntryId, &'a [u8]), CommandError> {
     let parsed = std::str::from_utf8(id.bytes()).ok().and_then(|id| {
         let (ms, seq) = id.split_once('-')?;
         let (ms, seq) = (ms.parse().ok()?, seq.parse().ok()?);
         Some(EntryId { ms, seq })
     });
-    let id = parsed.ok_or_else(|| out_of_range(Entry, id, 0, u64::MAX))?;
-    Ok((id, number(Entry, value(arguments, Entry)?, 0)?))
+    let parsed = parsed.ok_or_else(|| out_of_range(Entry, id, 0, u64::MAX))?;
+    Ok((parsed, value(arguments, Entry)?.bytes()))
 }
 
 fn value<'a>(arguments: &mut Arguments<'a>, word: Word) -> Result<Str<'a>, CommandError> {

@@ -141,22 +141,20 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// Sends the command to the replicas and the AOF with a word, a number and a string behind its
+    /// Sends the command to the replicas and the AOF with a word, some bytes and a string behind its
     /// own arguments.
     pub fn replicate_with(
         self,
         command: &CStr,
         args: Args<'_>,
-        (word, number, text): (&Word, u64, Sent<'_>),
+        (word, bytes, text): (&Word, &[u8], Sent<'_>),
     ) {
         let command = command.as_ptr();
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(number);
         // SAFETY: by invariant 1; each `s` is one string, `v` is a vector and its length, `b` bytes
         // and their length; the server copies the bytes and takes references of its own.
         unsafe {
             let replicate = api!(RedisModule_Replicate);
-            let (word, start, length) = (word.raw(), digits.as_ptr(), digits.len());
+            let (word, start, length) = (word.raw(), bytes.as_ptr(), bytes.len());
             let text = text.raw();
             macro_rules! send {
                 ($format:literal, $($own:expr),*) => {

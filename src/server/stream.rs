@@ -5,7 +5,7 @@
 //! the move: the caller publishes both at the end.
 
 use std::ffi::CStr;
-use std::{fmt, io};
+use std::io;
 
 use redis_module::raw;
 
@@ -43,10 +43,39 @@ pub struct EntryId {
     pub seq: u64,
 }
 
-impl fmt::Display for EntryId {
-    /// Writes the id as the server does.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.ms, self.seq)
+impl EntryId {
+    /// Returns the id as the server writes it.
+    pub fn to_text(self) -> IdText {
+        let mut text = IdText {
+            bytes: [b'-'; 41],
+            length: 0,
+        };
+        let mut digits = itoa::Buffer::new();
+        text.put(digits.format(self.ms));
+        text.length += 1;
+        text.put(digits.format(self.seq));
+        text
+    }
+}
+
+/// An id as text: two numbers of up to 20 digits, and a dash.
+pub struct IdText {
+    bytes: [u8; 41],
+    length: usize,
+}
+
+impl IdText {
+    /// Returns the text.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    fn put(&mut self, digits: &str) {
+        let end = self.length + digits.len();
+        if let Some(room) = self.bytes.get_mut(self.length..end) {
+            room.copy_from_slice(digits.as_bytes());
+            self.length = end;
+        }
     }
 }
 

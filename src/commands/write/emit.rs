@@ -13,7 +13,9 @@ use crate::commands::write::moves::{self, Asked, Reply};
 use crate::commands::{Command, Described};
 use crate::deadlines;
 use crate::errors::CommandError;
-use crate::replication::{Moment, fail_if_replicated, replicate_with_entry, reply_missing_key};
+use crate::replication::{
+    Emitted, Moment, User, fail_if_replicated, replicate_with_entry, reply_missing_key,
+};
 use crate::server::context::{Args, Context, OwnedStr, Sent, Str, Word};
 use crate::server::key::{Keys, WriteKey};
 use crate::server::stream::{Appended, Keep, NewId, Stream};
@@ -39,8 +41,8 @@ struct Emission<'a> {
 }
 
 impl Command for Emit {
-    /// The moment, and the entry: its word, its id and the number of entries.
-    const MOMENT_ARGUMENTS: usize = 6;
+    /// The entry with its id and the user, the moment, and how many entries the stream has.
+    const MOMENT_ARGUMENTS: usize = 8;
 
     fn run<'a>(
         context: Context<'a>,
@@ -87,15 +89,25 @@ impl By {
     }
 }
 
-impl Emission<'_> {
+impl<'a> Emission<'a> {
     /// Returns the id of the entry, and how many entries stay: as it was, if it was written before.
     fn entry(&self) -> (NewId, Keep) {
-        match (self.given.entry, self.given.max_entries) {
-            (None, None) => (NewId::Next, Keep::All),
-            (None, Some(about)) => (NewId::Next, Keep::About(about)),
-            (Some((id, _)), None) => (NewId::Exactly(id), Keep::All),
-            (Some((id, length)), Some(_)) => (NewId::Exactly(id), Keep::Exactly(length)),
-        }
+        let id = self.given.entry;
+        let id = id.map_or(NewId::Next, |(id, _)| NewId::Exactly(id));
+        let keep = match (self.given.left, self.given.max_entries) {
+            (Some(left), _) => Keep::Exactly(left),
+            (None, Some(about)) => Keep::About(about),
+            (None, None) => Keep::All,
+        };
+        (id, keep)
+    }
+
+    /// Returns the moment of the move, if it was made before. The time is that of a timed machine.
+    fn moment(&self) -> Option<Moment<'a>> {
+        let at = self.given.moment.as_ref().map_or(0, |moment| moment.at);
+        let (_, user) = self.given.entry?;
+        let user = User::Replicated(user);
+        Some(Moment { at, user })
     }
 }
 
@@ -103,11 +115,11 @@ fn make<'a>(
     context: Context<'a>,
     mut keys: Keys<'a>,
     args: Args<'a>,
-    mut emission: Emission<'a>,
+    emission: Emission<'a>,
 ) -> Result<(), CommandError> {
     let asked = emission.asked;
     let mut key = keys.write::<Machine>(asked.key)?;
-    let moment = emission.given.moment.take();
+    let moment = emission.moment();
     let is_first = moment.is_none();
     if is_first {
         key = due::fire_first(context, key, asked.key)?;
@@ -122,15 +134,19 @@ fn make<'a>(
         Checked::Go(planned) => planned,
         Checked::Answer(verdict) => return answer(context, &verdict),
     };
-    let at = planned.at();
-    let appended = append(context, machine, &emission, &planned, &moment)?;
+    let appended = append(context, machine, &emission, &planned, &moment.user)?;
     let before = machine.deadline_handle();
     machine.apply(&planned);
     deadlines::settle(context, asked.key, machine, before);
-    let id = OwnedStr::new(context, appended.id.to_string().as_bytes());
+    let id = appended.id.to_text();
     if is_first {
-        let moment = Moment { at, ..moment };
-        replicate_with_entry(context, Emit::C_NAME, args, &moment, &id, appended.length);
+        let emitted = Emitted {
+            id: id.bytes(),
+            user: moment.user.current(),
+            at: planned.is_timed().then(|| planned.at()),
+            left: emission.given.max_entries.map(|_| appended.length),
+        };
+        replicate_with_entry(context, Emit::C_NAME, args, &emitted);
     } else {
         context.replicate_verbatim();
     }
@@ -178,7 +194,7 @@ fn append(
     machine: &Machine,
     emission: &Emission<'_>,
     planned: &Planned<'_>,
-    moment: &Moment<'_>,
+    user: &User<'_>,
 ) -> Result<Appended, CommandError> {
     let mut digits = itoa::Buffer::new();
     let own = |text: &[u8]| Value::of(context, text);
@@ -192,7 +208,14 @@ fn append(
         false => Value::Absent,
     };
     let Options { by, reason, id, .. } = emission.given.options;
-    let user = own(moment.user.name());
+    let replicated;
+    let user = match user.current() {
+        Some(user) => Sent::Owned(user),
+        None => {
+            replicated = own(user.name());
+            replicated.sent()
+        }
+    };
     let by = own(by.as_bytes());
     let reason = own(reason.unwrap_or_default().as_bytes());
     let token = own(id.unwrap_or_default().as_bytes());
@@ -204,7 +227,7 @@ fn append(
         event,
         version.sent(),
         at.sent(),
-        user.sent(),
+        user,
         by.sent(),
         reason.sent(),
         token.sent(),
