@@ -136,24 +136,20 @@ pub fn replicate_with_entry(
     emitted: &Emitted<'_>,
 ) {
     let user = sent_user(emitted.user);
-    if emitted.at.is_none() && emitted.left.is_none() {
-        return context.replicate_with(command, args, (&ENTRY, emitted.id, user));
-    }
     let own = |text: &[u8]| OwnedStr::new(context, text);
     let number = |number: u64| own(itoa::Buffer::new().format(number).as_bytes());
-    let (id, at, left) = (
-        own(emitted.id),
-        emitted.at.map(number),
-        emitted.left.map(number),
-    );
-    let mut more = vec![Sent::Word(&ENTRY), Sent::Owned(&id), user];
-    if let Some(at) = &at {
-        more.extend([Sent::Word(&AT), Sent::Owned(at), user]);
-    }
-    if let Some(left) = &left {
-        more.extend([Sent::Word(&LEFT), Sent::Owned(left)]);
-    }
-    context.replicate_with_more(command, args, &more);
+    let id = own(emitted.id);
+    let (at, left) = (emitted.at.map(number), emitted.left.map(number));
+    let [at, left] = [&at, &left].map(|number| number.as_ref().map(Sent::Owned));
+    let [entry, id, moment] = [Sent::Word(&ENTRY), Sent::Owned(&id), Sent::Word(&AT)];
+    let limit = Sent::Word(&LEFT);
+    let more: &[_] = match (at, left) {
+        (Some(at), Some(left)) => &[entry, id, user, moment, at, user, limit, left],
+        (Some(at), None) => &[entry, id, user, moment, at, user],
+        (None, Some(left)) => &[entry, id, user, limit, left],
+        (None, None) => &[entry, id, user],
+    };
+    context.replicate_with_more(command, args, more);
 }
 
 /// Replicates a command of version 1.0, whose arguments are told by their position, with all of

@@ -179,17 +179,59 @@ impl<'a> Context<'a> {
     /// Sends the command to the replicas and the AOF with more strings behind its own arguments.
     pub fn replicate_with_more(self, command: &CStr, args: Args<'_>, more: &[Sent<'_>]) {
         let own = args.0.iter().skip(1).map(|arg| arg.raw);
-        let all: Vec<_> = own.chain(more.iter().map(|sent| sent.raw())).collect();
+        let all = own.chain(more.iter().map(|sent| sent.raw()));
+        // One string after the other is cheaper than a vector, for which the server allocates twice.
+        // A string that the format doesn't name is never looked at.
+        let mut few = [ptr::null_mut(); 16];
+        let count = args.len().saturating_sub(1) + more.len();
+        if count > few.len() {
+            return self.replicate_vector(command, &all.collect::<Vec<_>>());
+        }
+        for (place, string) in few.iter_mut().zip(all) {
+            *place = string;
+        }
+        let format = c"ssssssssssssssss".to_bytes_with_nul();
+        let format = format.get(few.len() - count..).unwrap_or_default();
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = few;
+        // SAFETY: by invariant 1; each `s` of the format, which ends in NUL, is one of the strings; the
+        // server takes references of its own.
+        unsafe {
+            api!(RedisModule_Replicate)(
+                self.raw,
+                command.as_ptr(),
+                format.as_ptr().cast(),
+                a,
+                b,
+                c,
+                d,
+                e,
+                f,
+                g,
+                h,
+                i,
+                j,
+                k,
+                l,
+                m,
+                n,
+                o,
+                p,
+            )
+        };
+    }
+
+    #[cold]
+    fn replicate_vector(self, command: &CStr, all: &[*mut raw::RedisModuleString]) {
         // SAFETY: by invariant 1; `v` is a vector and its length; the server takes references of its
         // own.
         unsafe {
-            api!(RedisModule_Replicate(
+            api!(RedisModule_Replicate)(
                 self.raw,
                 command.as_ptr(),
                 c"v".as_ptr(),
                 all.as_ptr(),
                 all.len(),
-            ))
+            )
         };
     }
 

@@ -1,8 +1,8 @@
-//! Appending to a stream beside a machine.
+//! A stream that is open beside another key.
 //!
-//! RM_Call of XADD would do it too. But that publishes its keyspace event at once, and whoever hears
-//! of it could change the machine before it has moved. Here nobody's code runs between the entry and
-//! the move: the caller publishes both at the end.
+//! RM_Call of XADD would append to it too. But that publishes its keyspace event at once, and whoever
+//! hears of it could change the other key, or delete it, before it is written. Here nobody else's code
+//! runs from the opening of both keys until both are written.
 
 use std::ffi::CStr;
 use std::io;
@@ -11,7 +11,8 @@ use redis_module::raw;
 
 use crate::server::api::{OK, api};
 use crate::server::context::{Context, Sent, Str, Word};
-use crate::server::key::Handle;
+use crate::server::key::{Handle, WriteKey, WrongType};
+use crate::server::value_type::ValueType;
 
 /// The type of a key that holds a stream.
 #[expect(clippy::cast_possible_truncation, reason = "a small number")]
@@ -21,17 +22,18 @@ const STREAM: i32 = raw::REDISMODULE_KEYTYPE_STREAM as i32;
 #[expect(clippy::cast_possible_truncation, reason = "zero")]
 const EMPTY: i32 = raw::REDISMODULE_KEYTYPE_EMPTY as i32;
 
-/// A key to which entries can be appended.
+/// A key that is open for writing, and a stream beside it.
 ///
 /// # Invariants
 ///
-/// 1. The key was opened in this command before, which deleted what had expired. The server's clock
-///    stands still for the length of a command, so to open it again deletes nothing, publishes nothing
-///    and runs nobody's code.
-#[derive(Clone, Copy)]
-pub struct Stream<'a> {
-    context: Context<'a>,
-    name: Str<'a>,
+/// 1. No code but ours has run since both were opened. Opening a key can run what others subscribed to
+///    keyspace events, if that deletes an expired one. Then the key is missing, and both are opened
+///    anew: the server's clock stands still for the length of a command, so nothing else expires.
+pub struct WithStream<'k, T> {
+    key: WriteKey<'k, T>,
+    stream: Handle,
+    context: Context<'k>,
+    name: Str<'k>,
 }
 
 /// The id of an entry.
@@ -123,40 +125,56 @@ pub enum StreamError {
     TooLarge,
 }
 
-impl<'a> Stream<'a> {
-    /// Opens the key a first time, and closes it again.
-    pub(super) fn new(context: Context<'a>, name: Str<'a>) -> Self {
-        drop(Handle::open_to_write(context, name));
-        Self { context, name }
+impl<'k, T: ValueType> WithStream<'k, T> {
+    /// Opens a stream, or the missing key of one, beside a key.
+    ///
+    /// # Errors
+    ///
+    /// If the first key holds a value of another type now.
+    pub(super) fn new(
+        context: Context<'k>,
+        mut key: WriteKey<'k, T>,
+        name: Str<'k>,
+    ) -> Result<Self, WrongType> {
+        let mut stream = Handle::open_to_write(context, name);
+        if stream.kind() == EMPTY {
+            drop(stream);
+            key = key.reopen()?;
+            stream = Handle::open_to_write(context, name);
+        }
+        Ok(Self {
+            key,
+            stream,
+            context,
+            name,
+        })
     }
 
-    /// Appends an entry of fields with these names and values. Makes a stream if the key is missing. Tells
-    /// WATCH, client-side caching and those who wait by XREAD; keyspace events wait for
-    /// [`publish`](Self::publish).
+    /// Returns the value of the key; `None` for a missing key.
+    pub fn value_mut(&mut self) -> Option<&mut T> {
+        self.key.value_mut()
+    }
+
+    /// Appends an entry of fields with these names and values. Makes a stream if there is none.
     ///
     /// # Errors
     ///
     /// See [`StreamError`].
     pub fn append<const N: usize>(
-        self,
+        &mut self,
         names: &'static [Word; N],
         values: [Sent<'_>; N],
         id: NewId,
         keep: Keep,
     ) -> Result<Appended, StreamError> {
-        // By invariant 1 nobody else's reference to a value ends here.
-        let handle = Handle::open_to_write(self.context, self.name);
-        // SAFETY: the handle is open.
-        let kind = unsafe { api!(RedisModule_KeyType(handle.raw())) };
+        let kind = self.stream.kind();
         if kind != STREAM && kind != EMPTY {
             return Err(StreamError::WrongType);
         }
-        let id = add(&handle, names, values, id)?;
-        let trimmed = trim(&handle, keep);
+        let id = add(&self.stream, names, values, id)?;
+        let trimmed = trim(&self.stream, keep);
         // SAFETY: the handle is open, and the key has a stream now.
-        let length = unsafe { api!(RedisModule_ValueLength(handle.raw())) } as u64;
-        drop(handle);
-        self.context.signal_modified(self.name);
+        let length = unsafe { api!(RedisModule_ValueLength(self.stream.raw())) } as u64;
         Ok(Appended {
             id,
             length,
@@ -164,17 +182,19 @@ impl<'a> Stream<'a> {
         })
     }
 
-    /// Publishes the keyspace events of an entry, those of XADD.
-    pub fn publish(self, appended: &Appended) {
-        self.notify(c"xadd");
+    /// Tells WATCH, client-side caching, those who wait and keyspace events that the key has changed,
+    /// and that the stream has an entry more. Closes both.
+    pub fn commit(self, event: &CStr, appended: &Appended) {
+        let (context, name) = (self.context, self.name);
+        // Closing it wakes those who wait for it.
+        drop(self.stream);
+        context.signal_modified(name);
+        self.key.commit(event);
+        let class = raw::REDISMODULE_NOTIFY_STREAM;
+        context.notify_class(class, c"xadd", name);
         if appended.trimmed {
-            self.notify(c"xtrim");
+            context.notify_class(class, c"xtrim", name);
         }
-    }
-
-    fn notify(self, event: &CStr) {
-        self.context
-            .notify_class(raw::REDISMODULE_NOTIFY_STREAM, event, self.name);
     }
 }
 

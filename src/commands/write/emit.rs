@@ -4,6 +4,8 @@
 //! checked and can't. Nobody's code runs between the two. Replicas and append-only files get one
 //! command with the id of the entry in it, so that what is both or neither here is so there.
 
+use std::ffi::CStr;
+
 use redis_state_core::{Checked, Machine, Options, Outcome, Planned, Request, Verdict};
 
 use crate::commands::arguments::Arguments;
@@ -17,8 +19,8 @@ use crate::replication::{
     Emitted, Moment, User, fail_if_replicated, replicate_with_entry, reply_missing_key,
 };
 use crate::server::context::{Args, Context, OwnedStr, Sent, Str, Word};
-use crate::server::key::{Keys, WriteKey};
-use crate::server::stream::{Appended, Keep, NewId, Stream};
+use crate::server::key::Keys;
+use crate::server::stream::{Appended, Keep, NewId, WithStream};
 use crate::stats;
 
 /// Makes a move, and writes an entry of it to a stream.
@@ -34,7 +36,7 @@ enum By {
 /// A move that a command asks for, with its entry.
 struct Emission<'a> {
     asked: Asked<'a>,
-    stream: Stream<'a>,
+    stream: Str<'a>,
     /// The event, if the move is named by one.
     event: Option<Str<'a>>,
     given: Given<'a>,
@@ -46,7 +48,7 @@ impl Command for Emit {
 
     fn run<'a>(
         context: Context<'a>,
-        mut keys: Keys<'a>,
+        keys: Keys<'a>,
         mut arguments: Arguments<'a>,
     ) -> Result<(), CommandError> {
         let (key, stream) = (arguments.required()?, arguments.required()?);
@@ -56,11 +58,11 @@ impl Command for Emit {
         let given = Given::read(context, &mut arguments, by.options())?;
         let emission = Emission {
             asked: by.asked(key, what, &given),
-            stream: keys.stream(stream),
+            stream,
             event: matches!(by, By::Event).then_some(what),
             given,
         };
-        make(context, keys, arguments.all(), emission)
+        make(context, keys, arguments.all(), &emission)
     }
 }
 
@@ -91,7 +93,7 @@ impl By {
 
 impl<'a> Emission<'a> {
     /// Returns the id of the entry, and how many entries stay: as it was, if it was written before.
-    fn entry(&self) -> (NewId, Keep) {
+    fn id_and_keep(&self) -> (NewId, Keep) {
         let id = self.given.entry;
         let id = id.map_or(NewId::Next, |(id, _)| NewId::Exactly(id));
         let keep = match (self.given.left, self.given.max_entries) {
@@ -115,7 +117,7 @@ fn make<'a>(
     context: Context<'a>,
     mut keys: Keys<'a>,
     args: Args<'a>,
-    emission: Emission<'a>,
+    emission: &Emission<'a>,
 ) -> Result<(), CommandError> {
     let asked = emission.asked;
     let mut key = keys.write::<Machine>(asked.key)?;
@@ -124,20 +126,33 @@ fn make<'a>(
     if is_first {
         key = due::fire_first(context, key, asked.key)?;
     }
-    let Some(machine) = key.value_mut() else {
+    // Nothing is written to a missing key, whatever the other one holds.
+    if key.value_mut().is_none() {
+        return reply_missing_key(context);
+    }
+    let mut keys = key.with_stream(emission.stream)?;
+    let Some(machine) = keys.value_mut() else {
         return reply_missing_key(context);
     };
-    let moment = moment.unwrap_or_else(|| Moment::now(context, true));
+    let is_timed = machine.definition().is_timed();
+    let moment = moment.unwrap_or_else(|| Moment {
+        at: if is_timed { context.now() } else { 0 },
+        user: User::Current(context.user()),
+    });
     let now = moment.as_core(!is_first);
     let options = emission.given.options;
     let planned = match moves::check(context, machine, &asked, &options, now)? {
         Checked::Go(planned) => planned,
         Checked::Answer(verdict) => return answer(context, &verdict),
     };
-    let appended = append(context, machine, &emission, &planned, &moment.user)?;
-    let before = machine.deadline_handle();
-    machine.apply(&planned);
-    deadlines::settle(context, asked.key, machine, before);
+    let entry = entry(context, machine, emission, &planned, &moment.user);
+    let (id, keep) = emission.id_and_keep();
+    let appended = keys.append(&NAMES, entry.each_ref().map(Value::sent), id, keep)?;
+    if let Some(machine) = keys.value_mut() {
+        let before = machine.deadline_handle();
+        machine.apply(&planned);
+        deadlines::settle(context, asked.key, machine, before);
+    }
     let id = appended.id.to_text();
     if is_first {
         let emitted = Emitted {
@@ -150,7 +165,7 @@ fn make<'a>(
     } else {
         context.replicate_verbatim();
     }
-    finish(context, key, &emission, &appended, id.bytes());
+    finish(context, keys, asked.event, &appended, id.bytes());
     Ok(())
 }
 
@@ -173,67 +188,46 @@ fn answer(context: Context<'_>, verdict: &Verdict<'_>) -> Result<(), CommandErro
 /// Replies to a move that was made, and publishes it and its entry.
 fn finish(
     context: Context<'_>,
-    mut key: WriteKey<'_, Machine>,
-    emission: &Emission<'_>,
+    mut keys: WithStream<'_, Machine>,
+    event: &CStr,
     appended: &Appended,
     id: &[u8],
 ) {
     stats::MOVES_DONE.increment();
-    if let Some(machine) = key.value_mut() {
+    if let Some(machine) = keys.value_mut() {
         context.reply_array(4);
         moves::reply_parts(context, &machine.verdict(Outcome::Moved));
         context.reply_bytes(id);
     }
-    key.commit(emission.asked.event);
-    emission.stream.publish(appended);
+    keys.commit(event, appended);
 }
 
-/// Appends the entry of a move that will be made.
-fn append(
-    context: Context<'_>,
+/// Returns the values of the entry of a move that will be made.
+fn entry<'a>(
+    context: Context<'a>,
     machine: &Machine,
-    emission: &Emission<'_>,
+    emission: &Emission<'a>,
     planned: &Planned<'_>,
-    user: &User<'_>,
-) -> Result<Appended, CommandError> {
-    let mut digits = itoa::Buffer::new();
-    let own = |text: &[u8]| Value::of(context, text);
-    let definition = machine.definition();
+    user: &'a User<'a>,
+) -> [Value<'a>; NAMES.len()] {
+    let text = |text: &[u8]| Value::of(context, text);
+    let number = |number: u64| text(itoa::Buffer::new().format(number).as_bytes());
     let target = planned.target().unwrap_or_else(|| machine.current());
-    let from = own(machine.current_name_bytes());
-    let to = own(definition.name_bytes(target));
-    let version = own(digits.format(machine.next_version()).as_bytes());
-    let at = match planned.is_timed() {
-        true => own(digits.format(planned.at()).as_bytes()),
-        false => Value::Absent,
-    };
     let Options { by, reason, id, .. } = emission.given.options;
-    let replicated;
-    let user = match user.current() {
-        Some(user) => Sent::Owned(user),
-        None => {
-            replicated = own(user.name());
-            replicated.sent()
-        }
-    };
-    let by = own(by.as_bytes());
-    let reason = own(reason.unwrap_or_default().as_bytes());
-    let token = own(id.unwrap_or_default().as_bytes());
-    let event = emission.event.map_or(Sent::Word(&ABSENT), Sent::Argument);
-    let values = [
-        Sent::Argument(emission.asked.key),
-        from.sent(),
-        to.sent(),
-        event,
-        version.sent(),
-        at.sent(),
-        user,
-        by.sent(),
-        reason.sent(),
-        token.sent(),
-    ];
-    let (id, keep) = emission.entry();
-    Ok(emission.stream.append(&NAMES, values, id, keep)?)
+    let made_at = planned.is_timed().then(|| planned.at());
+    [
+        Value::Argument(emission.asked.key),
+        text(machine.current_name_bytes()),
+        text(machine.definition().name_bytes(target)),
+        emission.event.map_or(Value::Absent, Value::Argument),
+        number(machine.next_version().into()),
+        made_at.map_or(Value::Absent, number),
+        user.current()
+            .map_or_else(|| text(user.name()), Value::User),
+        text(by.as_bytes()),
+        text(reason.unwrap_or_default().as_bytes()),
+        text(id.unwrap_or_default().as_bytes()),
+    ]
 }
 
 /// The names of an entry's fields, in order.
@@ -253,24 +247,28 @@ static NAMES: [Word; 10] = [
 /// The value of a field that is absent.
 static ABSENT: Word = Word::new(b"");
 
-/// The value of a field: a string that is made for it, unless it is empty.
+/// The value of a field.
 enum Value<'a> {
     Absent,
-    Text(OwnedStr<'a>),
+    Argument(Str<'a>),
+    User(&'a OwnedStr<'a>),
+    Made(OwnedStr<'a>),
 }
 
 impl<'a> Value<'a> {
     fn of(context: Context<'a>, text: &[u8]) -> Self {
         match text {
             b"" => Self::Absent,
-            _ => Self::Text(OwnedStr::new(context, text)),
+            _ => Self::Made(OwnedStr::new(context, text)),
         }
     }
 
     fn sent(&self) -> Sent<'_> {
         match self {
             Self::Absent => Sent::Word(&ABSENT),
-            Self::Text(text) => Sent::Owned(text),
+            Self::Argument(argument) => Sent::Argument(*argument),
+            Self::User(user) => Sent::Owned(user),
+            Self::Made(text) => Sent::Owned(text),
         }
     }
 }
