@@ -121,12 +121,13 @@ pub struct Emitted<'a> {
     pub user: Option<&'a OwnedStr<'a>>,
     /// When, if the machine is timed.
     pub at: Option<u64>,
-    /// How many entries the stream has, if old ones may have been removed.
+    /// How many entries the stream has, if old ones were removed.
     pub left: Option<u64>,
 }
 
 /// Replicates a command as it came, with the entry that it wrote: `ENTRY`, the id and the user; the
-/// moment of a timed machine; and `LEFT` with the number of entries.
+/// moment of a timed machine; and, where old entries were removed, `LEFT` with the number of those that
+/// stay. How many `MAXLEN` removes depends on a config, which a replica may have otherwise.
 ///
 /// This is one command, without an XADD beside it, so that a replica does all of it or nothing.
 pub fn replicate_with_entry(
@@ -136,6 +137,9 @@ pub fn replicate_with_entry(
     emitted: &Emitted<'_>,
 ) {
     let user = sent_user(emitted.user);
+    if emitted.at.is_none() && emitted.left.is_none() {
+        return context.replicate_with(command, args, (&ENTRY, emitted.id, user));
+    }
     let own = |text: &[u8]| OwnedStr::new(context, text);
     let number = |number: u64| own(itoa::Buffer::new().format(number).as_bytes());
     let id = own(emitted.id);

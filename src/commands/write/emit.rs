@@ -94,14 +94,16 @@ impl By {
 impl<'a> Emission<'a> {
     /// Returns the id of the entry, and how many entries stay: as it was, if it was written before.
     fn id_and_keep(&self) -> (NewId, Keep) {
-        let id = self.given.entry;
-        let id = id.map_or(NewId::Next, |(id, _)| NewId::Exactly(id));
-        let keep = match (self.given.left, self.given.max_entries) {
-            (Some(left), _) => Keep::Exactly(left),
-            (None, Some(about)) => Keep::About(about),
-            (None, None) => Keep::All,
-        };
-        (id, keep)
+        let Given {
+            entry,
+            left,
+            max_entries,
+            ..
+        } = self.given;
+        match entry {
+            Some((id, _)) => (NewId::Exactly(id), left.map_or(Keep::All, Keep::Exactly)),
+            None => (NewId::Next, max_entries.map_or(Keep::All, Keep::About)),
+        }
     }
 
     /// Returns the moment of the move, if it was made before. The time is that of a timed machine.
@@ -159,7 +161,7 @@ fn make<'a>(
             id: id.bytes(),
             user: moment.user.current(),
             at: planned.is_timed().then(|| planned.at()),
-            left: emission.given.max_entries.map(|_| appended.length),
+            left: appended.trimmed.then_some(appended.length),
         };
         replicate_with_entry(context, Emit::C_NAME, args, &emitted);
     } else {
