@@ -253,7 +253,10 @@ impl<'a> Context<'a> {
                 api!(RedisModule_GetClientUserNameById(self.raw, client))
             }
         };
-        (!raw.is_null()).then(|| OwnedStr { context: self, raw })
+        (!raw.is_null()).then(|| OwnedStr {
+            raw,
+            call: PhantomData,
+        })
     }
 
     /// Returns whether the client of this command can be made to wait: not in a transaction, and not
@@ -514,8 +517,8 @@ impl<'a> Str<'a> {
 ///
 /// 1. The pointer is a string, alive, of which this value has one reference.
 pub struct OwnedStr<'a> {
-    context: Context<'a>,
     raw: *mut raw::RedisModuleString,
+    call: PhantomData<&'a ()>,
 }
 
 impl<'a> OwnedStr<'a> {
@@ -528,7 +531,10 @@ impl<'a> OwnedStr<'a> {
                 bytes.len()
             ))
         };
-        Self { context, raw }
+        Self {
+            raw,
+            call: PhantomData,
+        }
     }
 
     /// Returns the bytes of the string.
@@ -543,8 +549,8 @@ impl<'a> OwnedStr<'a> {
 
 impl Drop for OwnedStr<'_> {
     fn drop(&mut self) {
-        // SAFETY: by invariant 1.
-        unsafe { api!(RedisModule_FreeString(self.context.raw, self.raw)) };
+        // SAFETY: by invariant 1. No context of ours manages memory by itself, so it needs none.
+        unsafe { api!(RedisModule_FreeString(ptr::null_mut(), self.raw)) };
     }
 }
 

@@ -106,10 +106,8 @@ pub enum Keep {
 pub struct Appended {
     /// Its id.
     pub id: EntryId,
-    /// How many entries the stream has now.
-    pub length: u64,
-    /// Whether older entries were removed.
-    pub trimmed: bool,
+    /// How many entries the stream has, if older ones were removed.
+    pub left: Option<u64>,
 }
 
 /// Why a stream takes no entry. It is as it was then.
@@ -172,14 +170,8 @@ impl<'k, T: ValueType> WithStream<'k, T> {
             return Err(StreamError::WrongType);
         }
         let id = add(&self.stream, names, values, id)?;
-        let trimmed = trim(&self.stream, keep);
-        // SAFETY: the handle is open, and the key has a stream now.
-        let length = unsafe { api!(RedisModule_ValueLength(self.stream.raw())) } as u64;
-        Ok(Appended {
-            id,
-            length,
-            trimmed,
-        })
+        let left = trim(&self.stream, keep);
+        Ok(Appended { id, left })
     }
 
     /// Tells WATCH, client-side caching, those who wait and keyspace events that the key has changed,
@@ -192,7 +184,7 @@ impl<'k, T: ValueType> WithStream<'k, T> {
         self.key.commit(event);
         let class = raw::REDISMODULE_NOTIFY_STREAM;
         context.notify_class(class, c"xadd", name);
-        if appended.trimmed {
+        if appended.left.is_some() {
             context.notify_class(class, c"xtrim", name);
         }
     }
@@ -236,21 +228,21 @@ fn add<const N: usize>(
     })
 }
 
-/// Removes the oldest entries. Returns whether there were any.
-fn trim(handle: &Handle, keep: Keep) -> bool {
+/// Removes the oldest entries. Returns how many are left, if there were any to remove.
+fn trim(handle: &Handle, keep: Keep) -> Option<u64> {
     let (flags, length) = match keep {
-        Keep::All => return false,
+        Keep::All => return None,
         Keep::About(length) => (raw::REDISMODULE_STREAM_TRIM_APPROX, length),
         Keep::Exactly(length) => (0, length),
     };
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     // SAFETY: the handle is open for writing, and the key has a stream.
-    let removed = unsafe {
-        api!(RedisModule_StreamTrimByLength(
+    unsafe {
+        let removed = api!(RedisModule_StreamTrimByLength(
             handle.raw(),
             flags.cast_signed(),
             length
-        ))
-    };
-    removed > 0
+        ));
+        (removed > 0).then(|| api!(RedisModule_ValueLength(handle.raw())) as u64)
+    }
 }

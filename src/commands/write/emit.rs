@@ -34,12 +34,12 @@ enum By {
 }
 
 /// A move that a command asks for, with its entry.
-struct Emission<'a> {
+struct Emission<'a, 'g> {
     asked: Asked<'a>,
     stream: Str<'a>,
     /// The event, if the move is named by one.
     event: Option<Str<'a>>,
-    given: Given<'a>,
+    given: &'g Given<'a>,
 }
 
 impl Command for Emit {
@@ -60,7 +60,7 @@ impl Command for Emit {
             asked: by.asked(key, what, &given),
             stream,
             event: matches!(by, By::Event).then_some(what),
-            given,
+            given: &given,
         };
         make(context, keys, arguments.all(), &emission)
     }
@@ -91,7 +91,7 @@ impl By {
     }
 }
 
-impl<'a> Emission<'a> {
+impl<'a> Emission<'a, '_> {
     /// Returns the id of the entry, and how many entries stay: as it was, if it was written before.
     fn id_and_keep(&self) -> (NewId, Keep) {
         let Given {
@@ -99,7 +99,7 @@ impl<'a> Emission<'a> {
             left,
             max_entries,
             ..
-        } = self.given;
+        } = *self.given;
         match entry {
             Some((id, _)) => (NewId::Exactly(id), left.map_or(Keep::All, Keep::Exactly)),
             None => (NewId::Next, max_entries.map_or(Keep::All, Keep::About)),
@@ -119,7 +119,7 @@ fn make<'a>(
     context: Context<'a>,
     mut keys: Keys<'a>,
     args: Args<'a>,
-    emission: &Emission<'a>,
+    emission: &Emission<'a, '_>,
 ) -> Result<(), CommandError> {
     let asked = emission.asked;
     let mut key = keys.write::<Machine>(asked.key)?;
@@ -161,7 +161,7 @@ fn make<'a>(
             id: id.bytes(),
             user: moment.user.current(),
             at: planned.is_timed().then(|| planned.at()),
-            left: appended.trimmed.then_some(appended.length),
+            left: appended.left,
         };
         replicate_with_entry(context, Emit::C_NAME, args, &emitted);
     } else {
@@ -208,7 +208,7 @@ fn finish(
 fn entry<'a>(
     context: Context<'a>,
     machine: &Machine,
-    emission: &Emission<'a>,
+    emission: &Emission<'a, '_>,
     planned: &Planned<'_>,
     user: &'a User<'a>,
 ) -> [Value<'a>; NAMES.len()] {

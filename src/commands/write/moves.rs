@@ -244,7 +244,7 @@ fn replicate(
 
 /// Checks a request. A condition doesn't stop one that was replicated or replayed: it was met where
 /// the move was made.
-#[inline]
+#[inline(always)]
 pub fn check<'m, 'r>(
     context: Context<'_>,
     machine: &'m Machine,
