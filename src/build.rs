@@ -112,6 +112,7 @@ fn write_command(name: &str, command: &Object, out: &mut String) {
         "flags",
         "acl_categories",
         "key_flags",
+        "second_key_flags",
         "arguments",
         "history",
     ];
@@ -127,14 +128,14 @@ fn write_command(name: &str, command: &Object, out: &mut String) {
     let _ = writeln!(
         out,
         "CommandSpec {{ name: c{name:?}, summary: c{:?}, complexity: c{:?}, since: c{:?}, \
-         arity: {arity}, flags: c{:?}, acl_categories: &{:?}, key_flags: &{:?}, history: &[{}], \
+         arity: {arity}, flags: c{:?}, acl_categories: &{:?}, key_flags: &[{}], history: &[{}], \
          arguments: &[{}] }}, ",
         text(name, command, "summary"),
         text(name, command, "complexity"),
         text(name, command, "since"),
         words(command, "flags").join(" "),
         words(command, "acl_categories"),
-        words(command, "key_flags"),
+        key_flags(command),
         history(name, command),
         arguments(name, command),
     );
@@ -147,6 +148,14 @@ fn check_fields(name: &str, object: &Object, known: &[&str]) {
             "{name}: unknown field {field}"
         );
     }
+}
+
+/// Writes how each key is used, in the order of the keys.
+fn key_flags(command: &Object) -> String {
+    let fields = ["key_flags", "second_key_flags"];
+    let keys = fields.iter().filter(|field| command.contains_key(**field));
+    keys.map(|field| format!("&{:?},", words(command, field)))
+        .collect()
 }
 
 fn history(command: &str, object: &Object) -> String {

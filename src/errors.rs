@@ -6,6 +6,7 @@ use redis_state_core::{DocumentError, Limit, MoveError, RecordError};
 
 use crate::config;
 use crate::server::key::WrongType;
+use crate::server::stream::StreamError;
 use crate::text::quoted;
 
 /// Why a command was refused.
@@ -39,6 +40,8 @@ pub enum CommandError {
     Move(Box<MoveError>),
     /// The name of an option, and what is wrong with it.
     Option(Box<(&'static str, OptionProblem)>),
+    /// A stream that takes no entry.
+    Stream(StreamError),
     /// More clients than this wait already.
     Waiters(usize),
     /// A client sent a record.
@@ -123,7 +126,7 @@ impl CommandError {
     /// have none.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::WrongType => "WRONGTYPE",
+            Self::WrongType | Self::Stream(StreamError::WrongType) => "WRONGTYPE",
             Self::OutOfMemory => "OOM",
             Self::EdgeTransition | Self::EdgeOption => "",
             _ => "ERR",
@@ -167,7 +170,7 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WrongArity => write!(f, "wrong number of arguments"),
-            Self::WrongType => write!(f, "Operation against a key holding the wrong kind of value"),
+            Self::WrongType => write!(f, "{WRONG_TYPE}"),
             Self::Document(why) => write!(f, "invalid machine: {}", document_text(why)),
             Self::Limit(limit) => write!(f, "{limit} ({})", config::limit_name(limit.kind())),
             Self::UnknownOption(unknown) => {
@@ -200,6 +203,7 @@ impl fmt::Display for CommandError {
             ),
             Self::Move(why) => write!(f, "{}", move_text(why)),
             Self::Option(option) => write!(f, "{}: {}", option.0, option.1),
+            Self::Stream(why) => write!(f, "{}", stream_text(*why)),
             Self::Waiters(most) => write!(
                 f,
                 "{most} clients are waiting by SM.WAIT, and no more may (redisstate.max-waiters)"
@@ -217,6 +221,21 @@ impl fmt::Display for CommandError {
                  the server's log says where"
             ),
         }
+    }
+}
+
+/// The server's own text.
+const WRONG_TYPE: &str = "Operation against a key holding the wrong kind of value";
+
+/// Returns why a stream takes no entry.
+fn stream_text(why: StreamError) -> &'static str {
+    match why {
+        StreamError::WrongType => WRONG_TYPE,
+        StreamError::Full => {
+            "the stream's last id is the greatest possible, it takes no more entries"
+        }
+        StreamError::IdTooSmall => "the stream has an entry with that id or a greater one",
+        StreamError::TooLarge => "the entry is too large for a stream",
     }
 }
 
@@ -281,6 +300,12 @@ impl From<MoveError> for CommandError {
 impl From<RecordError> for CommandError {
     fn from(why: RecordError) -> Self {
         Self::Record(Box::new(why))
+    }
+}
+
+impl From<StreamError> for CommandError {
+    fn from(why: StreamError) -> Self {
+        Self::Stream(why)
     }
 }
 

@@ -36,6 +36,16 @@ impl User<'_> {
     }
 }
 
+impl<'a> User<'a> {
+    /// Returns the user of the running command, if there is one that can be sent as it is.
+    pub fn current(&self) -> Option<&OwnedStr<'a>> {
+        match self {
+            Self::Current(user) => user.as_ref(),
+            Self::Replicated(_) => None,
+        }
+    }
+}
+
 impl<'a> Moment<'a> {
     /// Returns the moment of the running command. Who made it is asked only if a history remembers
     /// it.
@@ -75,6 +85,12 @@ pub fn rules_for(context: Context<'_>) -> Rules {
 /// The word that introduces a moment.
 static AT: Word = Word::new(b"AT");
 
+/// The word that introduces an entry.
+static ENTRY: Word = Word::new(b"ENTRY");
+
+/// The word that introduces how many entries a stream has.
+static LEFT: Word = Word::new(b"LEFT");
+
 /// The user where nobody is known, or nobody is remembered.
 static NOBODY: Word = Word::new(b"");
 
@@ -87,14 +103,62 @@ pub fn replicate_with_moment(
 ) {
     let made;
     let user = match &moment.user {
-        User::Current(Some(user)) => Sent::Owned(user),
-        User::Current(None) => Sent::Word(&NOBODY),
+        User::Current(user) => sent_user(user.as_ref()),
         User::Replicated(name) => {
             made = OwnedStr::new(context, name);
             Sent::Owned(&made)
         }
     };
-    context.replicate_with(command, args, (&AT, moment.at, user));
+    let mut digits = itoa::Buffer::new();
+    let at = digits.format(moment.at).as_bytes();
+    context.replicate_with(command, args, (&AT, at, user));
+}
+
+fn sent_user<'a>(user: Option<&'a OwnedStr<'a>>) -> Sent<'a> {
+    user.map_or(Sent::Word(&NOBODY), Sent::Owned)
+}
+
+/// An entry that a command wrote to a stream, for its replication.
+pub struct Emitted<'a> {
+    /// Its id.
+    pub id: &'a [u8],
+    /// Who made the move.
+    pub user: Option<&'a OwnedStr<'a>>,
+    /// When, if the machine is timed.
+    pub at: Option<u64>,
+    /// How many entries the stream has, if old ones were removed.
+    pub left: Option<u64>,
+}
+
+/// Replicates a command as it came, with the entry that it wrote: `ENTRY`, the id and the user; the
+/// moment of a timed machine; and, where old entries were removed, `LEFT` with the number of those that
+/// stay. How many `MAXLEN` removes depends on a config, which a replica may have otherwise.
+///
+/// This is one command, without an XADD beside it, so that a replica does all of it or nothing.
+pub fn replicate_with_entry(
+    context: Context<'_>,
+    command: &std::ffi::CStr,
+    args: Args<'_>,
+    emitted: &Emitted<'_>,
+) {
+    let user = sent_user(emitted.user);
+    if emitted.at.is_none() && emitted.left.is_none() {
+        return context.replicate_with(command, args, (&ENTRY, emitted.id, user));
+    }
+    let own = |text: &[u8]| OwnedStr::new(context, text);
+    let number = |number: u64| own(itoa::Buffer::new().format(number).as_bytes());
+    let id = own(emitted.id);
+    let (at, left) = (emitted.at.map(number), emitted.left.map(number));
+    let [at, left] = [&at, &left].map(|number| number.as_ref().map(Sent::Owned));
+    let [entry, id, moment] = [Sent::Word(&ENTRY), Sent::Owned(&id), Sent::Word(&AT)];
+    let limit = Sent::Word(&LEFT);
+    let more: &[_] = match (at, left) {
+        (Some(at), Some(left)) => &[entry, id, user, moment, at, user, limit, left],
+        (Some(at), None) => &[entry, id, user, moment, at, user],
+        (None, Some(left)) => &[entry, id, user, limit, left],
+        (None, None) => &[entry, id, user],
+    };
+    context.replicate_with_more(command, args, more);
 }
 
 /// Replicates a command of version 1.0, whose arguments are told by their position, with all of

@@ -29,6 +29,7 @@ CALLS = {
     "SM.FIRE": ["{key}", "", "TO", "boo"],
     "SM.MOVE": ["{key}", "boo"],
     "SM.FORCE": ["{key}", "boo"],
+    "SM.EMIT": ["{key}", "{key}", "FIRE", ""],
     "SM.NEW": ["{key}", ORDER],
     "SM.REDEFINE": ["{key}", ORDER, "RENAME", "", "bar"],
     "SM.TIMEOUT": ["{key}"],
@@ -44,6 +45,7 @@ COMMANDS = set(CALLS)
 READS = {"SM.TEMPLATE", "SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT"}
 READS |= {"SM.EVENTS", "SM.INFO", "SM.HISTORY", "SM.WAIT"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
+WRITES |= {"SM.EMIT"}
 WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.TIMEOUT", "SM.LOAD"}
 KEYED = COMMANDS - {"SM.TEMPLATE"}
 
@@ -300,8 +302,8 @@ def test_keys_to_read_and_keys_to_write(user):
 
 
 ALL_BUT_WRITES = (
-    "+@all -@write -sm.set -sm.create -sm.mutate -sm.reset -sm.fire -sm.move -sm.force -sm.new -sm.redefine"
-    " -sm.timeout -sm.load"
+    "+@all -@write -sm.set -sm.create -sm.mutate -sm.reset -sm.fire -sm.move -sm.force -sm.emit -sm.new"
+    " -sm.redefine -sm.timeout -sm.load"
 )
 
 

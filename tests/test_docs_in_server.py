@@ -30,6 +30,7 @@ CALLS = {
     "SM.FIRE": [["k", "e"], ["k", "e", "TO", "s", "IFSTATE", "s", "IFVERSION", "1", "ID", "i", "AFTER", "1"]],
     "SM.MOVE": [["k", "s"], ["k", "s", "BY", "who", "REASON", "r", "DUE", "1"]],
     "SM.FORCE": [["k", "s"], ["k", "s", "REASON", "r"]],
+    "SM.EMIT": [["k", "out", "FIRE", "e"], ["k", "out", "MOVE", "s", "ID", "i", "AFTER", "1", "MAXLEN", "9"]],
     "SM.NEW": [["k", "{}"], ["k", "{}", "STATE", "s", "ID", "i"]],
     "SM.REDEFINE": [["k", "{}"], ["k", "{}", "RENAME", "a", "b", "RENAME", "c", "d", "IFVERSION", "1"]],
     "SM.TIMEOUT": [["k"]],
@@ -61,20 +62,27 @@ def words(values):
 # ---- COMMAND DOCS -------------------------------------------------------------------------------
 
 
+def documented_arguments(flat):
+    """Converts the arguments of COMMAND DOCS to the form of commands.json. The keys come in the order of
+    their specs."""
+    entries = [documented_argument(argument) for argument in flat]
+    keys = [entry.pop("key_spec_index") for entry in entries if entry["type"] == "key"]
+    assert keys == list(range(len(keys)))
+    return entries
+
+
 def documented_argument(flat):
-    """Converts an argument of COMMAND DOCS to the form of commands.json."""
+    """Converts one of them; a key with the number of its spec."""
     entry = {key: text(value) for key, value in pairs(flat).items()}
     # Newer servers add a display text, by default the argument's name.
     assert entry.pop("display_text", entry["name"]) == entry["name"]
-    if entry["type"] == "key":
-        assert entry.pop("key_spec_index") == 0
     if "flags" in entry:
         flags = words(entry.pop("flags"))
         # A repeated argument repeats its token too.
         assert ("multiple_token" in flags) == ("multiple" in flags and "token" in entry)
         entry.update(dict.fromkeys(flags - {"multiple_token"}, True))
     if "arguments" in entry:
-        entry["arguments"] = [documented_argument(inner) for inner in entry["arguments"]]
+        entry["arguments"] = documented_arguments(entry["arguments"])
     return entry
 
 
@@ -86,7 +94,7 @@ def test_docs(db, command):
     assert docs.pop("group") == "module"
     assert docs.pop("module") == "redisstate"
     history = [list(map(text, entry)) for entry in docs.pop("history", [])]
-    arguments = [documented_argument(argument) for argument in docs.pop("arguments", [])]
+    arguments = documented_arguments(docs.pop("arguments", []))
     entry = METADATA[command]
     assert arguments == entry["arguments"]
     assert history == entry.get("history", [])
@@ -122,7 +130,8 @@ def test_info(db, command):
     assert arity == entry["arity"]
     assert words(flags) - {"movablekeys"} == {FLAGS.get(flag, flag) for flag in entry["flags"]} | {"module"}
     assert "movablekeys" not in words(flags)
-    assert [first, last, step] == ([1, 1, 1] if "key_flags" in entry else [0, 0, 0])
+    keys_used = len(key_flags(entry))
+    assert [first, last, step] == [min(keys_used, 1), keys_used, min(keys_used, 1)]
     assert words(categories) == expected_categories(entry)
     assert tips == subcommands == []
     assert [key_spec(spec) for spec in keys] == expected_key_specs(entry)
@@ -143,15 +152,20 @@ def key_spec(flat):
     return {**spec, "flags": words(spec["flags"])}
 
 
+def key_flags(entry):
+    """Returns the flags of each key of a command."""
+    flags = [entry.get(field) for field in ("key_flags", "second_key_flags")]
+    return [{flag.lower() for flag in found} for found in flags if found]
+
+
 def expected_key_specs(entry):
-    if "key_flags" not in entry:
-        return []
     return [
         {
-            "flags": {flag.lower() for flag in entry["key_flags"]},
-            "begin_search": {"type": "index", "spec": {"index": 1}},
+            "flags": flags,
+            "begin_search": {"type": "index", "spec": {"index": index}},
             "find_keys": {"type": "range", "spec": {"lastkey": 0, "keystep": 1, "limit": 0}},
         }
+        for index, flags in enumerate(key_flags(entry), 1)
     ]
 
 
@@ -171,16 +185,20 @@ def test_every_command_with_a_key_is_called():
     assert set(CALLS) == {name for name, entry in METADATA.items() if "key_flags" in entry}
 
 
+def keys_of(call):
+    return [key.encode() for key in call[1 : 1 + len(key_flags(METADATA[call[0]]))]]
+
+
 @every_call
 def test_getkeys(db, call):
-    assert db.server.raw("COMMAND", "GETKEYS", *call) == [b"k"]
+    assert db.server.raw("COMMAND", "GETKEYS", *call) == keys_of(call)
 
 
 @every_call
 def test_getkeysandflags(db, call):
-    ((key, flags),) = db.server.raw("COMMAND", "GETKEYSANDFLAGS", *call)
-    assert key == b"k"
-    assert words(flags) == {flag.lower() for flag in METADATA[call[0]]["key_flags"]}
+    found = db.server.raw("COMMAND", "GETKEYSANDFLAGS", *call)
+    assert [key for key, _ in found] == keys_of(call)
+    assert [words(flags) for _, flags in found] == key_flags(METADATA[call[0]])
 
 
 # ---- redis-cli ----------------------------------------------------------------------------------
@@ -231,7 +249,7 @@ def test_hints_as_the_reference_writes_them():
 def options(arguments):
     """Yields each option of a command as its line in the reference begins: `TOKEN value …`."""
     for entry in arguments:
-        if entry["type"] == "oneof":
+        if entry["type"] == "oneof" and entry.get("optional"):
             yield from options(entry["arguments"])
         elif "token" in entry and entry["type"] != "pure-token":
             values = entry.get("arguments", [entry])
@@ -247,7 +265,7 @@ def test_the_reference_explains_every_option():
         name: dict(options(METADATA[name]["arguments"])) for name in METADATA if METADATA[name]["since"] != "1.0.0"
     }
     having = {name: found for name, found in having.items() if found and name != "SM.HISTORY"}
-    assert set(having) == {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE"}
+    assert set(having) == {"SM.FIRE", "SM.MOVE", "SM.EMIT", "SM.FORCE", "SM.NEW", "SM.REDEFINE"}
     for option in {option for found in having.values() for option in found}:
         (row,) = [line for line in table.splitlines() if line.startswith(f"| `{option} ")]
         assert {found[option] for found in having.values() if option in found} <= {row.split("`")[1]}

@@ -80,6 +80,9 @@ REPLIES = [
     (("SM.MUTATE", "m", "boo", b"\xff"), "ERR invalid reason: not UTF-8 at byte "),
     (("SM.FIRE", "m", "", "X"), "ERR unknown option "),
     (("SM.HISTORY", "m", "X"), "ERR unknown option "),
+    (("SM.EMIT", "m", "out", "DO", "x"), "ERR unknown option "),
+    (("SM.EMIT", "m", "string", "MOVE", "boo"), "WRONGTYPE Operation against a key holding the wrong kind of value"),
+    (("SM.EMIT", "m", "full", "MOVE", "boo"), "ERR the stream's last id is the greatest possible, it takes no more "),
     (("SM.HISTORY", "m", "COUNT"), "there is no value after it"),
     (("SM.REDEFINE", "m", ORDER, "RENAME", "bar"), "there is no value after it"),
     (("SM.FIRE", "m", "", "TO", "boo", "TO", "blee"), "option given twice"),
@@ -108,6 +111,7 @@ REPLIES = [
 def test_replies(db, wire, command, part):
     db.execute_command("SM.SET", "m", ORDER)
     db.set("string", "1")
+    db.xadd("full", {"a": "b"}, id=f"{2**64 - 1}-{2**64 - 1}")
     db.execute_command("SM.NEW", "used", ORDER)
     db.execute_command("SM.MOVE", "used", "boo", "ID", "used")
     reply = wire(*command).decode()

@@ -11,7 +11,9 @@ READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT", "SM.
 READS |= {"SM.WAIT"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
 WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.TIMEOUT", "SM.LOAD"}
-DENY_OOM = {"SM.SET", "SM.CREATE", "SM.NEW", "SM.REDEFINE"}
+WRITES |= {"SM.EMIT"}
+DENY_OOM = {"SM.SET", "SM.CREATE", "SM.NEW", "SM.REDEFINE", "SM.EMIT"}
+TWO_KEYS = {"SM.EMIT"}
 # The number of arguments with the command itself. -3 means 3 or more.
 ARITY = {
     "SM.TEMPLATE": 1,
@@ -28,6 +30,7 @@ ARITY = {
     "SM.FIRE": -3,
     "SM.MOVE": -3,
     "SM.FORCE": -3,
+    "SM.EMIT": -5,
     "SM.NEW": -3,
     "SM.REDEFINE": -3,
     "SM.TIMEOUT": -2,
@@ -76,8 +79,8 @@ def test_writes_are_writes(db, command):
 
 
 @pytest.mark.parametrize("command", sorted(READS | WRITES))
-def test_first_key(db, command):
-    assert list(info(db, command)[3:6]) == [1, 1, 1]
+def test_keys(db, command):
+    assert list(info(db, command)[3:6]) == [1, 2 if command in TWO_KEYS else 1, 1]
 
 
 def test_template_has_no_key(db):
@@ -98,6 +101,7 @@ ARGUMENTS = {
     "SM.FIRE": ["k", "e"],
     "SM.MOVE": ["k", "s"],
     "SM.FORCE": ["k", "s"],
+    "SM.EMIT": ["k", "out", "FIRE", "e"],
     "SM.NEW": ["k", "{}"],
     "SM.REDEFINE": ["k", "{}"],
     "SM.TIMEOUT": ["k"],
@@ -111,15 +115,18 @@ ARGUMENTS = {
 
 @pytest.mark.parametrize("command", ARGUMENTS)
 def test_getkeys(wire, command):
-    assert wire("COMMAND", "GETKEYS", command, *ARGUMENTS[command]) == array("k")
+    keys = ["k", "out"] if command in TWO_KEYS else ["k"]
+    assert wire("COMMAND", "GETKEYS", command, *ARGUMENTS[command]) == array(*keys)
 
 
 @pytest.mark.parametrize("command", ARGUMENTS)
 def test_getkeysandflags(db, command):
-    ((key, key_flags),) = db.server.raw("COMMAND", "GETKEYSANDFLAGS", command, *ARGUMENTS[command])
+    (key, key_flags), *more = db.server.raw("COMMAND", "GETKEYSANDFLAGS", command, *ARGUMENTS[command])
     assert key == b"k"
     access = {b"RO"} if command in READS else {b"RW", b"OW"}
     assert access & set(key_flags), key_flags
+    assert [name for name, _ in more] == ([b"out"] if command in TWO_KEYS else [])
+    assert all(access & set(flags) for _, flags in more)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -168,6 +175,8 @@ WRONG_COUNTS = [
     ("SM.MOVE", "k"),
     ("SM.FORCE",),
     ("SM.FORCE", "k"),
+    ("SM.EMIT",),
+    ("SM.EMIT", "k", "out", "FIRE"),
     ("SM.NEW",),
     ("SM.NEW", "k"),
     ("SM.REDEFINE",),

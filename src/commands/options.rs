@@ -7,6 +7,7 @@ use crate::config;
 use crate::errors::{CommandError, OptionProblem};
 use crate::replication::{Moment, User};
 use crate::server::context::{Context, Str};
+use crate::server::stream::EntryId;
 
 /// The word that introduces an option.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,18 +22,30 @@ pub enum Word {
     Reason,
     After,
     Due,
+    Maxlen,
     /// What replication adds: the time of a move and the user who made it,
     At,
-    /// and from when the next timer counts.
+    /// from when the next timer counts,
     From,
+    /// the entry that a stream got: its id and the user,
+    Entry,
+    /// and how many entries the stream had then.
+    Left,
 }
 
-use Word::{After, At, By, Due, From, Id, IfState, IfVersion, Reason, Rename, State, To};
+use Word::{
+    After, At, By, Due, Entry, From, Id, IfState, IfVersion, Left, Maxlen, Reason, Rename, State,
+    To,
+};
 
 /// The options of a move.
 pub const MOVE: &[Word] = &[IfState, IfVersion, Id, By, Reason, After, Due];
 /// Those of a move by event.
 pub const FIRE: &[Word] = &[To, IfState, IfVersion, Id, By, Reason, After, Due];
+/// Those of a move by event that writes an entry,
+pub const EMIT_FIRE: &[Word] = &[To, IfState, IfVersion, Id, By, Reason, After, Due, Maxlen];
+/// and of any other that does.
+pub const EMIT_MOVE: &[Word] = &[IfState, IfVersion, Id, By, Reason, After, Due, Maxlen];
 /// Those of a new machine.
 pub const NEW: &[Word] = &[State, Id, By, Reason, After, Due];
 /// Those of a new definition.
@@ -51,8 +64,11 @@ impl Word {
             Reason => "REASON",
             After => "AFTER",
             Due => "DUE",
+            Maxlen => "MAXLEN",
             At => "AT",
             From => "FROM",
+            Entry => "ENTRY",
+            Left => "LEFT",
         }
     }
 }
@@ -72,6 +88,12 @@ pub struct Given<'a> {
     pub moment: Option<Moment<'a>>,
     /// From when the next timer counts, if not from that moment.
     pub next_from: Option<u64>,
+    /// About how many entries a stream keeps.
+    pub max_entries: Option<u64>,
+    /// The id of the entry and the user, if it was written before.
+    pub entry: Option<(EntryId, &'a [u8])>,
+    /// How many entries the stream had then.
+    pub left: Option<u64>,
     seen: u32,
 }
 
@@ -105,7 +127,7 @@ impl<'a> Given<'a> {
         let typed = found.bytes();
         let is = |word: &Word| typed.eq_ignore_ascii_case(word.name().as_bytes());
         let word = allowed.iter().copied().find(|word| is(word));
-        let added = || [At, From].into_iter().find(|word| is(word));
+        let added = || [At, From, Entry, Left].into_iter().find(|word| is(word));
         let word = word.or_else(|| added().filter(|_| context.is_replicated_or_replayed()));
         let Some(word) = word else {
             return Err(arguments.unknown(found, &expected(allowed)));
@@ -131,7 +153,10 @@ impl<'a> Given<'a> {
             After => self.options.timer = Some(GivenTimer::After(number(After, value, 1)?)),
             Due => self.options.timer = Some(GivenTimer::Due(number(Due, value, 0)?)),
             At => self.moment = Some(moment(arguments, value)?),
+            Maxlen => self.max_entries = Some(number(Maxlen, value, 1)?),
             From => self.next_from = Some(number(From, value, 0)?),
+            Entry => self.entry = Some(entry(arguments, value)?),
+            Left => self.left = Some(number(Left, value, 1)?),
         }
         Ok(())
     }
@@ -168,6 +193,20 @@ fn moment<'a>(arguments: &mut Arguments<'a>, at: Str<'a>) -> Result<Moment<'a>, 
         at: number(At, at, 0)?,
         user: User::Replicated(value(arguments, At)?.bytes()),
     })
+}
+
+/// Reads the id of an entry, as the server writes it, and the user.
+fn entry<'a>(
+    arguments: &mut Arguments<'a>,
+    id: Str<'a>,
+) -> Result<(EntryId, &'a [u8]), CommandError> {
+    let parsed = std::str::from_utf8(id.bytes()).ok().and_then(|id| {
+        let (ms, seq) = id.split_once('-')?;
+        let (ms, seq) = (ms.parse().ok()?, seq.parse().ok()?);
+        Some(EntryId { ms, seq })
+    });
+    let parsed = parsed.ok_or_else(|| out_of_range(Entry, id, 0, u64::MAX))?;
+    Ok((parsed, value(arguments, Entry)?.bytes()))
 }
 
 fn value<'a>(arguments: &mut Arguments<'a>, word: Word) -> Result<Str<'a>, CommandError> {

@@ -38,8 +38,9 @@ pub struct CommandSpec {
     pub flags: &'static CStr,
     /// The server's ACL categories, as a built-in command of this kind has them.
     pub acl_categories: &'static [&'static str],
-    /// How the command uses its one key, the first argument; empty for a command without a key.
-    pub key_flags: &'static [&'static str],
+    /// How the command uses its keys, which are its first arguments; empty for a command without a
+    /// key.
+    pub key_flags: &'static [&'static [&'static str]],
     /// The changes of the command: a version and a sentence for each.
     pub history: &'static [(&'static CStr, &'static CStr)],
     /// The arguments, in order.
@@ -134,7 +135,8 @@ pub fn register(
     entry: Entry,
 ) -> Result<(), String> {
     let name = spec.name.to_string_lossy();
-    let key = c_int::from(!spec.key_flags.is_empty());
+    let last = c_int::try_from(spec.key_flags.len()).unwrap_or(c_int::MAX);
+    let first = last.min(1);
     // SAFETY: the context is of the load call; the server copies the strings.
     let status = unsafe {
         api!(RedisModule_CreateCommand(
@@ -142,9 +144,9 @@ pub fn register(
             spec.name.as_ptr(),
             Some(entry),
             spec.flags.as_ptr(),
-            key,
-            key,
-            key
+            first,
+            last,
+            first
         ))
     };
     if status != OK {
@@ -222,24 +224,29 @@ fn history(spec: &CommandSpec) -> Vec<raw::RedisModuleCommandHistoryEntry> {
     spec.history.iter().map(entry).chain([end]).collect()
 }
 
-/// Returns the key specs: one key at position one, or an empty list.
+/// Returns the key specs: one key at each position from one on, and the end of the list.
 fn key_specs(spec: &CommandSpec) -> Vec<raw::RedisModuleCommandKeySpec> {
     // SAFETY: all fields may be zero, which ends the list.
     let end: raw::RedisModuleCommandKeySpec = unsafe { std::mem::zeroed() };
-    if spec.key_flags.is_empty() {
-        return vec![end];
-    }
-    let mut first = end;
-    first.flags = spec.key_flags.iter().map(|flag| key_flag(flag)).sum();
-    first.begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
-    first.bs.index.pos = 1;
-    first.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
-    first.fk.range = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_1 {
-        lastkey: 0,
-        keystep: 1,
-        limit: 0,
+    let key = |(flags, pos): (&&[&str], c_int)| {
+        let mut key = end;
+        key.flags = flags.iter().map(|flag| key_flag(flag)).sum();
+        key.begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
+        key.bs.index.pos = pos;
+        key.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
+        key.fk.range = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_1 {
+            lastkey: 0,
+            keystep: 1,
+            limit: 0,
+        };
+        key
     };
-    vec![first, end]
+    spec.key_flags
+        .iter()
+        .zip(1..)
+        .map(key)
+        .chain([end])
+        .collect()
 }
 
 fn key_flag(name: &str) -> u64 {
@@ -256,6 +263,9 @@ fn key_flag(name: &str) -> u64 {
     })
 }
 
+/// The type of an argument that is a key.
+const KEY: raw::RedisModuleCommandArgType = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_KEY;
+
 /// A list of arguments in the server's form, with the lists inside them.
 struct Arguments {
     list: Vec<raw::RedisModuleCommandArg>,
@@ -267,6 +277,11 @@ impl Arguments {
     fn of(specs: &[ArgumentSpec]) -> Self {
         let mut inner: Vec<Self> = specs.iter().map(|spec| Self::of(spec.arguments)).collect();
         let mut list: Vec<_> = specs.iter().zip(&mut inner).map(argument).collect();
+        // The keys come in the order of their specs.
+        let keys = list.iter_mut().filter(|argument| argument.type_ == KEY);
+        for (index, argument) in (0..).zip(keys) {
+            argument.key_spec_index = index;
+        }
         // SAFETY: all fields may be zero, which ends the list.
         list.push(unsafe { std::mem::zeroed() });
         Self {
@@ -290,7 +305,7 @@ fn argument((spec, inner): (&ArgumentSpec, &mut Arguments)) -> raw::RedisModuleC
     raw::RedisModuleCommandArg {
         name: spec.name.as_ptr(),
         type_: match spec.kind {
-            ArgumentKind::Key => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_KEY,
+            ArgumentKind::Key => KEY,
             ArgumentKind::String => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING,
             ArgumentKind::Integer => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER,
             ArgumentKind::PureToken => {
@@ -299,11 +314,7 @@ fn argument((spec, inner): (&ArgumentSpec, &mut Arguments)) -> raw::RedisModuleC
             ArgumentKind::OneOf => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF,
             ArgumentKind::Block => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK,
         },
-        key_spec_index: if spec.kind == ArgumentKind::Key {
-            0
-        } else {
-            -1
-        },
+        key_spec_index: -1,
         token: text(spec.token),
         summary: text(spec.summary),
         since: ptr::null(),

@@ -1,6 +1,6 @@
 //! The call of a command: its arguments, its reply, and its effects on the server.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::OnceLock;
@@ -141,22 +141,20 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// Sends the command to the replicas and the AOF with a word, a number and a string behind its
+    /// Sends the command to the replicas and the AOF with a word, some bytes and a string behind its
     /// own arguments.
     pub fn replicate_with(
         self,
         command: &CStr,
         args: Args<'_>,
-        (word, number, text): (&Word, u64, Sent<'_>),
+        (word, bytes, text): (&Word, &[u8], Sent<'_>),
     ) {
         let command = command.as_ptr();
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(number);
         // SAFETY: by invariant 1; each `s` is one string, `v` is a vector and its length, `b` bytes
         // and their length; the server copies the bytes and takes references of its own.
         unsafe {
             let replicate = api!(RedisModule_Replicate);
-            let (word, start, length) = (word.raw(), digits.as_ptr(), digits.len());
+            let (word, start, length) = (word.raw(), bytes.as_ptr(), bytes.len());
             let text = text.raw();
             macro_rules! send {
                 ($format:literal, $($own:expr),*) => {
@@ -178,6 +176,65 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Sends the command to the replicas and the AOF with more strings behind its own arguments.
+    pub fn replicate_with_more(self, command: &CStr, args: Args<'_>, more: &[Sent<'_>]) {
+        let own = args.0.iter().skip(1).map(|arg| arg.raw);
+        let all = own.chain(more.iter().map(|sent| sent.raw()));
+        // One string after the other is cheaper than a vector, for which the server allocates twice.
+        // A string that the format doesn't name is never looked at.
+        let mut few = [ptr::null_mut(); 16];
+        let count = args.len().saturating_sub(1) + more.len();
+        if count > few.len() {
+            return self.replicate_vector(command, &all.collect::<Vec<_>>());
+        }
+        for (place, string) in few.iter_mut().zip(all) {
+            *place = string;
+        }
+        let format = c"ssssssssssssssss".to_bytes_with_nul();
+        let format = format.get(few.len() - count..).unwrap_or_default();
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = few;
+        // SAFETY: by invariant 1; each `s` of the format, which ends in NUL, is one of the strings; the
+        // server takes references of its own.
+        unsafe {
+            api!(RedisModule_Replicate)(
+                self.raw,
+                command.as_ptr(),
+                format.as_ptr().cast(),
+                a,
+                b,
+                c,
+                d,
+                e,
+                f,
+                g,
+                h,
+                i,
+                j,
+                k,
+                l,
+                m,
+                n,
+                o,
+                p,
+            )
+        };
+    }
+
+    #[cold]
+    fn replicate_vector(self, command: &CStr, all: &[*mut raw::RedisModuleString]) {
+        // SAFETY: by invariant 1; `v` is a vector and its length; the server takes references of its
+        // own.
+        unsafe {
+            api!(RedisModule_Replicate)(
+                self.raw,
+                command.as_ptr(),
+                c"v".as_ptr(),
+                all.as_ptr(),
+                all.len(),
+            )
+        };
+    }
+
     /// Returns the server's clock, in ms since 1970. Within a script or a transaction it stands
     /// still, where the server lets a module see that.
     pub fn now(self) -> u64 {
@@ -196,7 +253,10 @@ impl<'a> Context<'a> {
                 api!(RedisModule_GetClientUserNameById(self.raw, client))
             }
         };
-        (!raw.is_null()).then(|| OwnedStr { context: self, raw })
+        (!raw.is_null()).then(|| OwnedStr {
+            raw,
+            call: PhantomData,
+        })
     }
 
     /// Returns whether the client of this command can be made to wait: not in a transaction, and not
@@ -278,27 +338,23 @@ impl<'a> Context<'a> {
     /// Publishes a keyspace event, of the class for module types (`d`).
     #[inline]
     pub(super) fn notify(self, event: &CStr, key: Str<'_>) {
-        let class = raw::REDISMODULE_NOTIFY_MODULE;
+        self.notify_class(raw::REDISMODULE_NOTIFY_MODULE, event, key);
+    }
+
+    /// Publishes the keyspace event of a key that was deleted.
+    pub(super) fn notify_deleted(self, key: Str<'_>) {
+        self.notify_class(raw::REDISMODULE_NOTIFY_GENERIC, c"del", key);
+    }
+
+    /// Publishes a keyspace event of any class.
+    #[inline]
+    pub(super) fn notify_class(self, class: c_int, event: &CStr, key: Str<'_>) {
         // SAFETY: by invariant 1, of both; the event ends in NUL.
         unsafe {
             api!(RedisModule_NotifyKeyspaceEvent(
                 self.raw,
                 class,
                 event.as_ptr(),
-                key.raw
-            ))
-        };
-    }
-
-    /// Publishes the keyspace event of a key that was deleted.
-    pub(super) fn notify_deleted(self, key: Str<'_>) {
-        let class = raw::REDISMODULE_NOTIFY_GENERIC;
-        // SAFETY: by invariant 1, of both; the event ends in NUL.
-        unsafe {
-            api!(RedisModule_NotifyKeyspaceEvent(
-                self.raw,
-                class,
-                c"del".as_ptr(),
                 key.raw
             ))
         };
@@ -468,8 +524,8 @@ impl<'a> Str<'a> {
 ///
 /// 1. The pointer is a string, alive, of which this value has one reference.
 pub struct OwnedStr<'a> {
-    context: Context<'a>,
     raw: *mut raw::RedisModuleString,
+    call: PhantomData<&'a ()>,
 }
 
 impl<'a> OwnedStr<'a> {
@@ -482,7 +538,10 @@ impl<'a> OwnedStr<'a> {
                 bytes.len()
             ))
         };
-        Self { context, raw }
+        Self {
+            raw,
+            call: PhantomData,
+        }
     }
 
     /// Returns the bytes of the string.
@@ -497,8 +556,8 @@ impl<'a> OwnedStr<'a> {
 
 impl Drop for OwnedStr<'_> {
     fn drop(&mut self) {
-        // SAFETY: by invariant 1.
-        unsafe { api!(RedisModule_FreeString(self.context.raw, self.raw)) };
+        // SAFETY: by invariant 1. No context of ours manages memory by itself, so it needs none.
+        unsafe { api!(RedisModule_FreeString(ptr::null_mut(), self.raw)) };
     }
 }
 
@@ -507,15 +566,18 @@ impl Drop for OwnedStr<'_> {
 pub enum Sent<'a> {
     /// One that is sent often.
     Word(&'a Word),
-    /// One of this command.
+    /// One of this command,
     Owned(&'a OwnedStr<'a>),
+    /// or one of its arguments.
+    Argument(Str<'a>),
 }
 
 impl Sent<'_> {
-    fn raw(self) -> *mut raw::RedisModuleString {
+    pub(super) fn raw(self) -> *mut raw::RedisModuleString {
         match self {
             Self::Word(word) => word.raw(),
             Self::Owned(owned) => owned.raw,
+            Self::Argument(argument) => argument.raw,
         }
     }
 }
@@ -551,7 +613,7 @@ impl Word {
         self.text
     }
 
-    fn raw(&self) -> *mut raw::RedisModuleString {
+    pub(super) fn raw(&self) -> *mut raw::RedisModuleString {
         let make = || {
             let (start, length) = (self.text.as_ptr(), self.text.len());
             // SAFETY: a string without a context is the caller's; the bytes are copied.

@@ -8,6 +8,7 @@ use redis_module::raw;
 use crate::server::api::{OK, api};
 use crate::server::blocking;
 use crate::server::context::{Context, Str};
+use crate::server::stream::WithStream;
 use crate::server::value_type::ValueType;
 
 /// The type of a key that is opened for writing and missing.
@@ -23,7 +24,7 @@ pub struct WrongType;
 /// # Invariants
 ///
 /// 1. The handle is null or open.
-struct Handle(*mut raw::RedisModuleKey);
+pub(super) struct Handle(*mut raw::RedisModuleKey);
 
 /// The right of a running command to open keys, one at a time: an open key borrows it. So no two
 /// references to one value exist, even if a command is given the same key twice.
@@ -109,14 +110,7 @@ impl<'a> Keys<'a> {
     /// If the key holds a value of another type.
     #[inline(always)]
     pub fn write<T: ValueType>(&mut self, name: Str<'a>) -> Result<WriteKey<'_, T>, WrongType> {
-        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
-        let handle = Handle::open(self.context, name, mode);
-        Ok(WriteKey {
-            value: handle.value()?,
-            handle,
-            context: self.context,
-            name,
-        })
+        WriteKey::open(self.context, name)
     }
 }
 
@@ -129,7 +123,7 @@ impl<T: ValueType> ReadKey<'_, T> {
     }
 }
 
-impl<T: ValueType> WriteKey<'_, T> {
+impl<'k, T: ValueType> WriteKey<'k, T> {
     /// Returns the value; `None` for a missing key.
     #[inline]
     pub fn value_mut(&mut self) -> Option<&mut T> {
@@ -195,8 +189,33 @@ impl<T: ValueType> WriteKey<'_, T> {
         if is_deleted {
             context.notify_deleted(name);
         }
-        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
-        let handle = Handle::open(context, name, mode);
+        Self::open(context, name)
+    }
+
+    /// Closes the key and opens it again.
+    ///
+    /// # Errors
+    ///
+    /// If the key holds a value of another type now.
+    pub(super) fn reopen(self) -> Result<Self, WrongType> {
+        let (context, name) = (self.context, self.name);
+        drop(self);
+        Self::open(context, name)
+    }
+
+    /// Opens a stream beside this key.
+    ///
+    /// # Errors
+    ///
+    /// If this key holds a value of another type now, because the stream had expired and somebody who
+    /// heard of that has changed the key.
+    pub fn with_stream(self, name: Str<'k>) -> Result<WithStream<'k, T>, WrongType> {
+        WithStream::new(self.context, self, name)
+    }
+
+    #[inline(always)]
+    fn open(context: Context<'k>, name: Str<'k>) -> Result<Self, WrongType> {
+        let handle = Handle::open_to_write(context, name);
         Ok(Self {
             value: handle.value()?,
             handle,
@@ -240,6 +259,26 @@ fn signal(context: Context<'_>, name: Str<'_>) {
 }
 
 impl Handle {
+    /// Opens a key for writing.
+    #[inline(always)]
+    pub(super) fn open_to_write(context: Context<'_>, name: Str<'_>) -> Self {
+        Self::open(
+            context,
+            name,
+            raw::REDISMODULE_READ | raw::REDISMODULE_WRITE,
+        )
+    }
+
+    pub(super) fn raw(&self) -> *mut raw::RedisModuleKey {
+        self.0
+    }
+
+    /// Returns the type of the value.
+    pub(super) fn kind(&self) -> i32 {
+        // SAFETY: by invariant 1; for a null handle the server returns that of a missing key.
+        unsafe { api!(RedisModule_KeyType(self.0)) }
+    }
+
     #[inline(always)]
     fn open(context: Context<'_>, name: Str<'_>, mode: u32) -> Self {
         // SAFETY: the context and the string are of the running call.

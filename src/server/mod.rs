@@ -30,6 +30,7 @@ pub mod load;
 pub mod log;
 pub mod privacy;
 pub mod scan;
+pub mod stream;
 pub mod value_type;
 
 pub use api::{clock, is_valkey_8, restores_for_client};

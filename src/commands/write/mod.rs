@@ -7,6 +7,7 @@ mod moves;
 pub use moves::reply_verdict;
 
 pub mod create;
+pub mod emit;
 pub mod fire;
 pub mod force;
 pub mod load;

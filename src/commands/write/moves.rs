@@ -247,8 +247,8 @@ fn replicate(
 
 /// Checks a request. A condition doesn't stop one that was replicated or replayed: it was met where
 /// the move was made.
-#[inline]
-fn check<'m, 'r>(
+#[inline(always)]
+pub fn check<'m, 'r>(
     context: Context<'_>,
     machine: &'m Machine,
     asked: &Asked<'r>,
@@ -344,6 +344,12 @@ fn reply(context: Context<'_>, reply: Reply, verdict: &Verdict<'_>) {
 #[inline]
 pub fn reply_verdict(context: Context<'_>, verdict: &Verdict<'_>) {
     context.reply_array(3);
+    reply_parts(context, verdict);
+}
+
+/// Replies with the parts of a verdict, within an array.
+#[inline]
+pub fn reply_parts(context: Context<'_>, verdict: &Verdict<'_>) {
     context.reply_bytes(verdict.outcome.as_str().as_bytes());
     context.reply_bytes(verdict.state);
     context.reply_integer(verdict.version.into());
