@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent.parent / "tests/support"))
 
 import callgrind_hot  # noqa: E402
+import comparison  # noqa: E402
 import deadlines  # noqa: E402
 import definitions  # noqa: E402
 import figures  # noqa: E402
@@ -34,7 +35,20 @@ import throughput  # noqa: E402
 
 SECTIONS = {
     "hot": callgrind_hot,
-    **{module.__name__: module for module in (moves, parsing, throughput, keys, lives, deadlines, definitions, growth)},
+    **{
+        module.__name__: module
+        for module in (
+            moves,
+            parsing,
+            throughput,
+            comparison,
+            keys,
+            lives,
+            deadlines,
+            definitions,
+            growth,
+        )
+    },
 }
 PROFILED = {name: module.plans for module in (callgrind_hot, moves, deadlines) for name in module.plans()}
 

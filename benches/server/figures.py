@@ -54,6 +54,21 @@ class Series:
 
 
 @dataclass
+class Bars:
+    """The data of a bar chart: groups of bars, on a logarithmic scale."""
+
+    name: str
+    title: str
+    y: str
+    #: Group name to {bar name: value}.
+    groups: dict
+    section: str = ""
+
+    def as_data(self):
+        return asdict(self)
+
+
+@dataclass
 class Skip:
     """A figure that can't be measured here, and why."""
 
