@@ -25,6 +25,7 @@ import comparison  # noqa: E402
 import deadlines  # noqa: E402
 import definitions  # noqa: E402
 import figures  # noqa: E402
+import fleet  # noqa: E402
 import growth  # noqa: E402
 import keys  # noqa: E402
 import lives  # noqa: E402
@@ -45,6 +46,7 @@ SECTIONS = {
             keys,
             lives,
             deadlines,
+            fleet,
             definitions,
             growth,
         )
