@@ -2,7 +2,7 @@
 """The server benchmarks: `make bench`, `make bench-smoke`.
 
     bench.py                  everything, written to docs/benchmarks.md with its plots and data
-    bench.py --only hot       one section, printed only
+    bench.py --only hot       one section, printed only; with --write put into the data of the last run
     bench.py --smoke          a small version of everything, in under two minutes: checks that every
                               figure can be measured
     bench.py --redraw         write docs/benchmarks.md and the plots again, from the data of the last run
@@ -70,7 +70,9 @@ def main():
         print(f"bench: {problem}", file=sys.stderr)
     if problems:
         sys.exit(1)
-    if not options.smoke and not options.only:
+    if options.only and options.write:
+        report.replace(result, options.only, list(SECTIONS))
+    elif not options.smoke and not options.only:
         report.write(result)
 
 
@@ -78,6 +80,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--smoke", action="store_true", help="small, and writes nothing")
     parser.add_argument("--only", choices=SECTIONS, help="one section, printed only")
+    parser.add_argument("--write", action="store_true", help="with --only: put it into the data of the last run")
     parser.add_argument("--redraw", action="store_true", help="docs anew, from the data file")
     parser.add_argument("--profile", choices=PROFILED, metavar="NAME", help="the profile of a hot command")
     return parser.parse_args()

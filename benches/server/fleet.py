@@ -145,3 +145,23 @@ def _figures(count, measured):
                peers={name: own[what] for name, own in measured.items()})
         for what in measured["whole"]
     ]  # fmt: skip
+
+
+# ---- the table in docs/operations.md ------------------------------------------------------------
+
+TITLE = re.compile(r"a node with ([\d,]+) machines: (.+)")
+
+
+def table(figures, number):
+    """Returns the table of the figures in Markdown, or an empty text if there are none. `number` writes
+    a number."""
+    columns, rows = {}, {}
+    for figure in figures:
+        match = TITLE.fullmatch(figure.what)
+        for kind, value in figure.peers.items() if match else ():
+            columns[f"{match[1]} {kind}"] = True
+            rows.setdefault(match[2], []).append(number(value))
+    if not rows:
+        return ""
+    lines = [("", *columns), ["---"] * (1 + len(columns)), *((what, *values) for what, values in rows.items())]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

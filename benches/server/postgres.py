@@ -27,17 +27,21 @@ SETTINGS = {
 
 def folder():
     """Returns the folder of the programs, or None."""
-    named = os.environ.get("POSTGRES")
+    return next((place for place in _places() if all((place / name).exists() for name in PROGRAMS)), None)
+
+
+def _places():
+    named, found = os.environ.get("POSTGRES"), shutil.which("postgres")
+    if named:
+        return [Path(named)]
     debian = sorted(Path("/usr/lib/postgresql").glob("[1-9][0-9]/bin"), reverse=True)
-    found = shutil.which("postgres")
-    places = [Path(named)] if named else [*debian, *([Path(found).parent] if found else [])]
-    return next((place for place in places if all((place / name).exists() for name in PROGRAMS)), None)
+    return [*debian, Path(found).parent] if found else debian
 
 
 def missing():
     """Returns why there is no PostgreSQL to measure, or None."""
     if not folder():
-        return "PostgreSQL is not installed (Debian's package postgresql)"
+        return "there is no PostgreSQL with pgbench (Debian's package postgresql)"
     return None if _user() else "PostgreSQL refuses to run as root, and there is no user postgres or nobody"
 
 

@@ -1,8 +1,11 @@
-"""Writes the results of a run: the table, and docs/benchmarks.md with its plots and data."""
+"""Writes the results of a run: the table, docs/benchmarks.md with its plots and data, and the table of a
+full node in docs/operations.md."""
 
 import json
 import math
+import re
 
+import fleet
 import host
 import plots
 import scaling
@@ -12,6 +15,9 @@ from harness import ROOT
 PAGE = ROOT / "docs/benchmarks.md"
 FOLDER = ROOT / "docs/benchmarks"
 DATA = FOLDER / "data.json"
+OPERATIONS = ROOT / "docs/operations.md"
+#: The table of docs/operations.md stands between these two lines.
+FLEET = re.compile(r"(?<=<!-- written by make bench -->\n).*?(?=<!-- end -->\n)", re.S)
 #: A figure with more peers gets a separate table.
 FEW = 4
 
@@ -111,6 +117,18 @@ def write(result):
     redraw()
 
 
+def replace(result, section, order):
+    """Puts the results of one section into the data of the last run. `order` is that of all sections."""
+    whole = Result.load()
+    for name in ("figures", "series", "bars", "skips"):
+        rows = [row for row in getattr(whole, name) if row.section != section] + getattr(result, name)
+        setattr(whole, name, sorted(rows, key=lambda row: order.index(row.section)))
+    about = result.about
+    whole.about[f"{section}, measured apart"] = f"{about['date']}, module {about['module']}"
+    whole.save()
+    redraw()
+
+
 def redraw():
     result = Result.load()
     for series in result.series:
@@ -118,7 +136,12 @@ def redraw():
     for bars in result.bars:
         (FOLDER / f"{bars.name}.svg").write_text(plots.draw_bars(bars))
     PAGE.write_text(page(result))
-    print(f"bench: wrote {PAGE.relative_to(ROOT)}")
+    OPERATIONS.write_text(FLEET.sub(lambda _: fleet_table(result), OPERATIONS.read_text()))
+    print(f"bench: wrote {PAGE.relative_to(ROOT)} and the table of {OPERATIONS.relative_to(ROOT)}")
+
+
+def fleet_table(result):
+    return fleet.table(result.figures, _number)
 
 
 def page(result):
