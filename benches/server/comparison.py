@@ -80,7 +80,7 @@ class Redis:
             LUA: ("EVALSHA", script.decode(), 2, f"hash:{NUMBER}", DEADLINES, EVENT, WHO, WHY),
         }
         self._try()
-        for name in self.commands:
+        for name in (FIRE, LUA):
             self.send(name, PIPELINED, MOVES_BEFORE * machines)
 
     def _try(self):

@@ -149,7 +149,8 @@ def page(result):
         "# Benchmarks",
         "What one command costs, what a machine takes in memory and on disk, and how both grow. "
         "`make bench` measures all of it against plain commands, a Lua script over a hash, and the least "
-        "that any module command can cost, and writes this page with its plots from "
+        "that any module command can cost, [whole moves](comparison.md) also against PostgreSQL, and writes this page "
+        "with its plots from "
         "[its data](benchmarks/data.json). Do not edit it by hand.",
         _about(result),
         "## Figures",
