@@ -54,16 +54,18 @@ def draw(series):
 
 
 def draw_bars(bars):
-    """Returns the SVG of a bar chart as text. Its scale is logarithmic, and each bar has its value above it."""
+    """Returns the SVG of a bar chart as text. Its scale is logarithmic, and each bar has its value above it.
+    A group's name has a line for each of its parts, which a comma separates."""
     y = Scale([value for group in bars.groups.values() for value in group.values()], BOTTOM, TOP, log=True)
     names = list(dict.fromkeys(name for group in bars.groups.values() for name in group))
     parts = [_text(WIDTH / 2, 24, bars.title, size=15, anchor="middle"), *_y_axis(bars.y, y)]
     room = (RIGHT - LEFT) / len(bars.groups)
     for number, (label, group) in enumerate(bars.groups.items()):
         start = LEFT + number * room
-        parts.append(_text(start + room / 2, BOTTOM + 18, label, size=11, anchor="middle"))
+        for line, text in enumerate(label.split(", ")):
+            parts.append(_text(start + room / 2, BOTTOM + 16 + 14 * line, text, size=11, anchor="middle"))
         parts += _group(group, names, start + room * 0.06, room * 0.88 / len(names), y)
-    return _page(bars.title, [*parts, *_legend(names)])
+    return _page(bars.title, [*parts, *_legend(names, _square)])
 
 
 def _group(group, names, start, width, y):
@@ -115,16 +117,19 @@ def _curve(number, curve, x, y):
 
 
 def _mark(number, x, y):
-    colour = COLOURS[number % len(COLOURS)]
     if number % 2:
-        return f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{colour}"/>'
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"/>'
+        return _square(number, x, y)
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{COLOURS[number % len(COLOURS)]}"/>'
 
 
-def _legend(names):
+def _square(number, x, y):
+    return f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{COLOURS[number % len(COLOURS)]}"/>'
+
+
+def _legend(names, mark=_mark):
     out, x = [], LEFT
     for number, name in enumerate(names):
-        out += [_mark(number, x, HEIGHT - 10), _text(x + 10, HEIGHT - 6, name)]
+        out += [mark(number, x, HEIGHT - 10), _text(x + 10, HEIGHT - 6, name)]
         x += 34 + 7 * len(name)
     return out
 
