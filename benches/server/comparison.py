@@ -97,19 +97,19 @@ class Redis:
         place = "-h", "127.0.0.1", "-p", self.server.port, "-r", self.machines
         load = "-n", count, "-c", connections, "-P", pipeline, "--csv"
         arguments = [str(part) for part in ("redis-benchmark", *place, *load, *command)]
-        before = time.perf_counter(), self._cpu()
+        cpu, start = self._cpu(), time.perf_counter()
         done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-        spent = time.perf_counter() - before[0], self._cpu() - before[1]
-        self.shares.setdefault((name, how), []).append(100 * spent[1] / spent[0])
+        seconds = time.perf_counter() - start
+        self.shares.setdefault((name, how), []).append(100 * (self._cpu() - cpu) / seconds)
         if self.server.info("errorstats"):
             raise RuntimeError(f"{name}: {self.server.info('errorstats')}")
         # The last line is the figures: the name, commands a second, ...
         return float(done.stdout.strip().split("\n")[-1].split('","')[1])
 
     def _cpu(self):
-        """Returns the seconds of processor time that the server has taken."""
-        fields = Path(f"/proc/{self.server.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Returns the seconds of processor time that the thread which runs commands has taken."""
+        info = self.server.info("cpu")
+        return info["used_cpu_user_main_thread"] + info["used_cpu_sys_main_thread"]
 
 
 class Postgres:
