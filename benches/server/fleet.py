@@ -69,7 +69,8 @@ def measure(count, document, moves):
             quiet, _ = _save(server, wire)
             file = (server.folder / "dump.rdb").stat().st_size
             busy, made = _save(server, wire, moving=count)
-        copied = max(0, busy["rdb_last_cow_size"] - quiet["rdb_last_cow_size"]) / made
+        # A small save may end before a page is copied, but a figure isn't zero.
+        copied = max(1, busy["rdb_last_cow_size"] - quiet["rdb_last_cow_size"]) / made
         return {
             "memory, GB": used / 1e9,
             "memory, bytes each": used / count,
