@@ -8,7 +8,8 @@
     bench.py --redraw         write docs/benchmarks.md and the plots again, from the data of the last run
     bench.py --profile NAME   show where the instructions of a hot command go, e.g. --profile SM.STATE
 
-SERVER picks the server and MODULE the module, as in the tests.
+SERVER picks the server and MODULE the module, as in the tests; POSTGRES names the folder of the programs of
+a PostgreSQL.
 """
 
 import argparse
