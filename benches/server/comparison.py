@@ -95,8 +95,8 @@ class Redis:
         """Sends a command that often. Returns commands a second."""
         (connections, pipeline), command = how, self.commands[name]
         place = "-h", "127.0.0.1", "-p", self.server.port, "-r", self.machines
-        load = "-n", count, "-c", connections, "-P", pipeline, "--csv"
-        arguments = [str(part) for part in ("redis-benchmark", *place, *load, *command)]
+        amount = "-n", count, "-c", connections, "-P", pipeline, "--csv"
+        arguments = [str(part) for part in ("redis-benchmark", *place, *amount, *command)]
         cpu, start = self._cpu(), time.perf_counter()
         done = subprocess.run(arguments, capture_output=True, text=True, check=True)
         seconds = time.perf_counter() - start
