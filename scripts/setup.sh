@@ -91,8 +91,8 @@ apt_install() {
     return $status
 }
 keep_service_off() {
-    if have systemctl; then root systemctl disable -q redis-server 2>/dev/null || true; fi
-    say "the package's own redis-server service is installed, but neither started nor enabled"
+    if have systemctl; then root systemctl disable -q "$1" 2>/dev/null || true; fi
+    say "the package's own $1 service is installed, but neither started nor enabled"
 }
 
 explain() {
@@ -110,7 +110,7 @@ install_packages() {
     say "installing ${packages[*]}"
     apt_install "${packages[@]}" || fail "apt-get could not install: ${packages[*]}" \
         'its own lines above say why; without a network it can do nothing'
-    case " ${packages[*]} " in *' redis-server '*) keep_service_off ;; esac
+    case " ${packages[*]} " in *' redis-server '*) keep_service_off redis-server ;; esac
     # The package may be hidden by a variable or by a program earlier on the path. This script doesn't
     # change those.
     lacking=$(missing "$1")
@@ -192,6 +192,21 @@ offer_graphviz() {
     have dot || ! may_install || apt_install graphviz || say "no Graphviz: the tests that draw are skipped"
 }
 
+# The comparison of the benchmarks runs a PostgreSQL of its own, and is smaller without it. Installs it if apt
+# may. POSTGRES names the folder of its programs.
+has_postgresql() {
+    if [ -n "${POSTGRES:-}" ]; then [ -x "$POSTGRES/initdb" ]; return; fi
+    have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+offer_postgresql() {
+    if has_postgresql; then return 0; fi
+    if [ -z "${POSTGRES:-}" ] && may_install && apt_install postgresql; then
+        keep_service_off postgresql
+    else
+        say "no PostgreSQL: it is left out of the comparison"
+    fi
+}
+
 purpose=${1:-test}
 case $purpose in
     run | test | lint | bench | core-memory | matrix | fuzz) ;;
@@ -205,6 +220,6 @@ case $purpose in
     run) need_server ;;
     test) need_server; need_python; need_venv; offer_graphviz ;;
     lint) need_lints; need_python; need_venv ;;
-    bench) need_server; need_python; need_venv ;;
+    bench) need_server; need_python; need_venv; offer_postgresql ;;
     matrix) need_python; need_venv ;;
 esac

@@ -80,6 +80,23 @@ def test_the_figures_of_the_readme_are_those_of_their_source(command, source):
         assert re.search(rf"(?<![\d.,]){re.escape(figure)}(?![\d]|[.,]\d)", text), figure
 
 
+SIDES = ROOT / "benches/server/sides"
+
+
+@pytest.mark.parametrize("side", sorted(SIDES.iterdir()), ids=lambda side: side.name)
+def test_the_comparison_shows_what_is_measured(side):
+    page = (ROOT / "docs/comparison.md").read_text()
+    assert f"```{side.suffix[1:]}\n{side.read_text()}```\n" in page
+
+
+def test_the_table_of_a_full_node_is_that_of_the_benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benches/server")
+    import report
+
+    table = report.fleet_table(report.Result.load())
+    assert table and report.FLEET.findall((ROOT / "docs/operations.md").read_text()) == [table]
+
+
 MERMAID = """
 import { readFileSync } from 'node:fs';
 import { JSDOM } from 'jsdom';

@@ -291,3 +291,18 @@ def test_a_server_that_is_none_or_does_not_run(machine):
 def test_a_valkey_server(machine):
     machine.says("valkey-server", "Valkey server v=8.1.1 sha=0")
     assert machine.setup("run", SERVER=os.fspath(machine.bin / "valkey-server")) == (True, "")
+
+
+# ---- PostgreSQL ---------------------------------------------------------------------------------
+
+
+def test_the_benchmarks_need_no_postgresql(machine, tmp_path):
+    machine.says("valgrind", "valgrind-3.19.0")
+    machine.setup()
+    assert machine.setup("bench", POSTGRES=str(tmp_path)) == (
+        True,
+        "setup: no PostgreSQL: it is left out of the comparison\n",
+    )
+    (tmp_path / "initdb").write_text("")
+    (tmp_path / "initdb").chmod(0o755)
+    assert machine.setup("bench", POSTGRES=str(tmp_path)) == (True, "")

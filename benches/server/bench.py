@@ -2,13 +2,14 @@
 """The server benchmarks: `make bench`, `make bench-smoke`.
 
     bench.py                  everything, written to docs/benchmarks.md with its plots and data
-    bench.py --only hot       one section, printed only
+    bench.py --only hot       one section, printed only; with --write put into the data of the last run
     bench.py --smoke          a small version of everything, in under two minutes: checks that every
                               figure can be measured
     bench.py --redraw         write docs/benchmarks.md and the plots again, from the data of the last run
     bench.py --profile NAME   show where the instructions of a hot command go, e.g. --profile SM.STATE
 
-SERVER picks the server and MODULE the module, as in the tests.
+SERVER picks the server and MODULE the module, as in the tests; POSTGRES names the folder of the programs of
+a PostgreSQL.
 """
 
 import argparse
@@ -21,9 +22,11 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent.parent / "tests/support"))
 
 import callgrind_hot  # noqa: E402
+import comparison  # noqa: E402
 import deadlines  # noqa: E402
 import definitions  # noqa: E402
 import figures  # noqa: E402
+import fleet  # noqa: E402
 import growth  # noqa: E402
 import keys  # noqa: E402
 import lives  # noqa: E402
@@ -34,7 +37,21 @@ import throughput  # noqa: E402
 
 SECTIONS = {
     "hot": callgrind_hot,
-    **{module.__name__: module for module in (moves, parsing, throughput, keys, lives, deadlines, definitions, growth)},
+    **{
+        module.__name__: module
+        for module in (
+            moves,
+            parsing,
+            throughput,
+            comparison,
+            keys,
+            lives,
+            deadlines,
+            fleet,
+            definitions,
+            growth,
+        )
+    },
 }
 PROFILED = {name: module.plans for module in (callgrind_hot, moves, deadlines) for name in module.plans()}
 
@@ -54,7 +71,9 @@ def main():
         print(f"bench: {problem}", file=sys.stderr)
     if problems:
         sys.exit(1)
-    if not options.smoke and not options.only:
+    if options.only and options.write:
+        report.replace(result, options.only, list(SECTIONS))
+    elif not options.smoke and not options.only:
         report.write(result)
 
 
@@ -62,6 +81,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--smoke", action="store_true", help="small, and writes nothing")
     parser.add_argument("--only", choices=SECTIONS, help="one section, printed only")
+    parser.add_argument("--write", action="store_true", help="with --only: put it into the data of the last run")
     parser.add_argument("--redraw", action="store_true", help="docs anew, from the data file")
     parser.add_argument("--profile", choices=PROFILED, metavar="NAME", help="the profile of a hot command")
     return parser.parse_args()

@@ -54,6 +54,21 @@ class Series:
 
 
 @dataclass
+class Bars:
+    """The data of a bar chart: groups of bars, on a logarithmic scale."""
+
+    name: str
+    title: str
+    y: str
+    #: Group name to {bar name: value}.
+    groups: dict
+    section: str = ""
+
+    def as_data(self):
+        return asdict(self)
+
+
+@dataclass
 class Skip:
     """A figure that can't be measured here, and why."""
 
@@ -84,6 +99,8 @@ class Scale:
     reloads: int
     #: The steps of what grows.
     key_steps: tuple
+    #: Machines of a full node. Those after the first are measured where the memory allows.
+    fleets: tuple
     state_steps: tuple
     #: The most states of a dense machine, in which each state reaches all others.
     dense_states: int
@@ -101,6 +118,7 @@ FULL = Scale(
     keys=200_000,
     reloads=5,
     key_steps=tuple(round(10**e) for e in (3, 3.7, 4.4, 5.1, 5.8, 6.5)),
+    fleets=(1_000_000, 10_000_000),
     state_steps=(2, 20, 200, 2_000, 20_000, 100_000),
     dense_states=700,
     widths=(0, 20),
@@ -116,6 +134,7 @@ SMOKE = Scale(
     keys=20_000,
     reloads=2,
     key_steps=(1_000, 10_000),
+    fleets=(100_000,),
     state_steps=(2, 1_000),
     dense_states=100,
     widths=(0,),

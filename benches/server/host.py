@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import harness
+import postgres
 
 
 def about():
@@ -21,6 +22,7 @@ def about():
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, {_distribution()}",
         "compiler": _output("rustc", "--version"),
+        "PostgreSQL": postgres.version() or "none",
         "valgrind": _output("valgrind", "--version") or "none",
         "Python": platform.python_version(),
     }

@@ -1,4 +1,4 @@
-"""Draws line plots as SVG, without a library."""
+"""Draws line plots and bar charts as SVG, without a library."""
 
 import math
 from html import escape
@@ -50,25 +50,61 @@ def draw(series):
     parts += _axes(series, x, y)
     for number, curve in enumerate(series.curves.values()):
         parts += _curve(number, curve, x, y)
-    parts += _legend(series.curves)
+    return _page(series.title, [*parts, *_legend(series.curves)])
+
+
+def draw_bars(bars):
+    """Returns the SVG of a bar chart as text. Its scale is logarithmic, and each bar has its value above it.
+    A group's name has a line for each of its parts, which a comma separates."""
+    y = Scale([value for group in bars.groups.values() for value in group.values()], BOTTOM, TOP, log=True)
+    names = list(dict.fromkeys(name for group in bars.groups.values() for name in group))
+    parts = [_text(WIDTH / 2, 24, bars.title, size=15, anchor="middle"), *_y_axis(bars.y, y)]
+    room = (RIGHT - LEFT) / len(bars.groups)
+    for number, (label, group) in enumerate(bars.groups.items()):
+        start = LEFT + number * room
+        for line, text in enumerate(label.split(", ")):
+            parts.append(_text(start + room / 2, BOTTOM + 16 + 14 * line, text, size=11, anchor="middle"))
+        parts += _group(group, names, start + room * 0.06, room * 0.88 / len(names), y)
+    return _page(bars.title, [*parts, *_legend(names, _square)])
+
+
+def _group(group, names, start, width, y):
+    out = []
+    for name, value in group.items():
+        number = names.index(name)
+        x, top = start + number * width, y(value)
+        out.append(
+            f'<rect x="{x:.1f}" y="{top:.1f}" width="{width - 3:.1f}" height="{BOTTOM - top:.1f}" '
+            f'fill="{COLOURS[number % len(COLOURS)]}"/>'
+        )
+        out.append(_text(x + (width - 3) / 2, top - 5, _short(value), size=10, anchor="middle"))
+    return out
+
+
+def _page(title, parts):
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'font-family="sans-serif" role="img" aria-label="{escape(series.title)}">'
+        f'font-family="sans-serif" role="img" aria-label="{escape(title)}">'
     )
     return "\n".join([head, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>', *parts, "</svg>"]) + "\n"
 
 
 def _axes(series, x, y):
-    out = []
-    for tick in y.ticks():
-        out.append(_line(LEFT, y(tick), RIGHT, y(tick), "#ddd"))
-        out.append(_text(LEFT - 8, y(tick) + 4, _number(tick), anchor="end"))
+    out = _y_axis(series.y, y)
     for tick in x.ticks():
         out.append(_line(x(tick), TOP, x(tick), BOTTOM, "#ddd"))
         out.append(_text(x(tick), BOTTOM + 18, _number(tick), anchor="middle"))
     out.append(_text((LEFT + RIGHT) / 2, BOTTOM + 38, series.x, anchor="middle"))
+    return out
+
+
+def _y_axis(title, y):
+    out = []
+    for tick in y.ticks():
+        out.append(_line(LEFT, y(tick), RIGHT, y(tick), "#ddd"))
+        out.append(_text(LEFT - 8, y(tick) + 4, _number(tick), anchor="end"))
     middle = (TOP + BOTTOM) / 2
-    out.append(_text(18, middle, series.y, anchor="middle", more=f' transform="rotate(-90 18 {middle})"'))
+    out.append(_text(18, middle, title, anchor="middle", more=f' transform="rotate(-90 18 {middle})"'))
     return out
 
 
@@ -81,16 +117,19 @@ def _curve(number, curve, x, y):
 
 
 def _mark(number, x, y):
-    colour = COLOURS[number % len(COLOURS)]
     if number % 2:
-        return f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{colour}"/>'
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"/>'
+        return _square(number, x, y)
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{COLOURS[number % len(COLOURS)]}"/>'
 
 
-def _legend(names):
+def _square(number, x, y):
+    return f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{COLOURS[number % len(COLOURS)]}"/>'
+
+
+def _legend(names, mark=_mark):
     out, x = [], LEFT
     for number, name in enumerate(names):
-        out += [_mark(number, x, HEIGHT - 10), _text(x + 10, HEIGHT - 6, name)]
+        out += [mark(number, x, HEIGHT - 10), _text(x + 10, HEIGHT - 6, name)]
         x += 34 + 7 * len(name)
     return out
 
@@ -102,6 +141,12 @@ def _line(x1, y1, x2, y2, colour):
 def _text(x, y, text, size=12, anchor="start", more=""):
     place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
     return f"<text {place}{more}>{escape(text)}</text>"
+
+
+def _short(value):
+    """Returns a value with two digits: 870k, 1.2M."""
+    digits = math.floor(math.log10(value)) - 1
+    return _number(round(value, -digits))
 
 
 def _number(value):

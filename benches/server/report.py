@@ -1,35 +1,42 @@
-"""Writes the results of a run: the table, and docs/benchmarks.md with its plots and data."""
+"""Writes the results of a run: the table, docs/benchmarks.md with its plots and data, and the table of a
+full node in docs/operations.md."""
 
 import json
 import math
+import re
 
+import fleet
 import host
 import plots
 import scaling
-from figures import Figure, Series, Skip
+from figures import Bars, Figure, Series, Skip
 from harness import ROOT
 
 PAGE = ROOT / "docs/benchmarks.md"
 FOLDER = ROOT / "docs/benchmarks"
 DATA = FOLDER / "data.json"
+OPERATIONS = ROOT / "docs/operations.md"
+#: The table of docs/operations.md stands between these two lines.
+FLEET = re.compile(r"(?<=<!-- written by make bench -->\n).*?(?=<!-- end -->\n)", re.S)
 #: A figure with more peers gets a separate table.
 FEW = 4
 
 
 class Result:
-    """The figures, series and skips of a run."""
+    """The figures, series, bar charts and skips of a run."""
 
-    def __init__(self, figures=(), series=(), skips=(), about=None):
-        self.figures, self.series, self.skips = list(figures), list(series), list(skips)
+    def __init__(self, figures=(), series=(), bars=(), skips=(), about=None):
+        self.figures, self.series, self.bars, self.skips = list(figures), list(series), list(bars), list(skips)
         self.about = about or host.about()
 
-    def add(self, rows, series):
+    def add(self, rows, plotted):
         self.figures += [row for row in rows if isinstance(row, Figure)]
         self.skips += [row for row in rows if isinstance(row, Skip)]
-        self.series += series
+        self.series += [each for each in plotted if isinstance(each, Series)]
+        self.bars += [each for each in plotted if isinstance(each, Bars)]
 
     def save(self):
-        parts = {"figures": self.figures, "series": self.series, "skips": self.skips}
+        parts = {"figures": self.figures, "series": self.series, "bars": self.bars, "skips": self.skips}
         data = {name: [row.as_data() for row in rows] for name, rows in parts.items()}
         FOLDER.mkdir(parents=True, exist_ok=True)
         DATA.write_text(json.dumps({"about": self.about} | data, indent=1, ensure_ascii=False) + "\n")
@@ -37,8 +44,9 @@ class Result:
     @classmethod
     def load(cls):
         data = json.loads(DATA.read_text())
-        kinds = {"figures": Figure, "series": Series, "skips": Skip}
-        return cls(about=data["about"], **{n: [kind(**row) for row in data[n]] for n, kind in kinds.items()})
+        kinds = {"figures": Figure, "series": Series, "bars": Bars, "skips": Skip}
+        rows = {name: [kind(**row) for row in data.get(name, [])] for name, kind in kinds.items()}
+        return cls(about=data["about"], **rows)
 
 
 def problems(result):
@@ -54,6 +62,10 @@ def problems(result):
         for name, curve in series.curves.items():
             if len(curve) < 2 or not _is_sane([value for point in curve for value in point], 1e-6):
                 yield f"{series.title}: {name}: {curve}"
+    for bars in result.bars:
+        for name, group in bars.groups.items():
+            if not _is_sane(group.values(), 1e-6):
+                yield f"{bars.title}: {name}: {group}"
 
 
 def _is_sane(values, least):
@@ -105,12 +117,31 @@ def write(result):
     redraw()
 
 
+def replace(result, section, order):
+    """Puts the results of one section into the data of the last run. `order` is that of all sections."""
+    whole = Result.load()
+    for name in ("figures", "series", "bars", "skips"):
+        rows = [row for row in getattr(whole, name) if row.section != section] + getattr(result, name)
+        setattr(whole, name, sorted(rows, key=lambda row: order.index(row.section)))
+    about = result.about
+    whole.about[f"{section}, measured apart"] = f"{about['date']}, module {about['module']}"
+    whole.save()
+    redraw()
+
+
 def redraw():
     result = Result.load()
     for series in result.series:
         (FOLDER / f"{series.name}.svg").write_text(plots.draw(series))
+    for bars in result.bars:
+        (FOLDER / f"{bars.name}.svg").write_text(plots.draw_bars(bars))
     PAGE.write_text(page(result))
-    print(f"bench: wrote {PAGE.relative_to(ROOT)}")
+    OPERATIONS.write_text(FLEET.sub(lambda _: fleet_table(result), OPERATIONS.read_text()))
+    print(f"bench: wrote {PAGE.relative_to(ROOT)} and the table of {OPERATIONS.relative_to(ROOT)}")
+
+
+def fleet_table(result):
+    return fleet.table(result.figures, _number)
 
 
 def page(result):
@@ -118,13 +149,15 @@ def page(result):
         "# Benchmarks",
         "What one command costs, what a machine takes in memory and on disk, and how both grow. "
         "`make bench` measures all of it against plain commands, a Lua script over a hash, and the least "
-        "that any module command can cost, and writes this page with its plots from "
+        "that any module command can cost, [whole moves](comparison.md) also against PostgreSQL, and writes this page "
+        "with its plots from "
         "[its data](benchmarks/data.json). Do not edit it by hand.",
         _about(result),
         "## Figures",
         "Instructions are counted inside the server, from the parsed command to its reply: they are the "
         "same on a busy machine. Times are ratios of commands that took turns in one run.",
         _figures(result),
+        *(_bars(bars) for bars in result.bars),
         *_missed(result),
         "## How cost grows",
         f"Measured by {_command('growth')}.",
@@ -155,6 +188,10 @@ def _missed(result):
         said = [f"```\n{figure.profile.strip()}\n```"] if figure.profile else []
         parts += [f"**{_what(figure)}**: {_number(figure.value)}, target {figure.target}.", *said]
     return parts
+
+
+def _bars(bars):
+    return f"## {bars.title}\n\n![{bars.title}](benchmarks/{bars.name}.svg)\n\nMeasured by {_command(bars.section)}."
 
 
 def _growth(series):

@@ -87,9 +87,13 @@ def _can_bind(port):
 
 
 def _in_the_child():
-    """Makes a write over the file size limit an error, as on a full disk, instead of a fatal signal. On
-    Linux, also makes the server die with the test run, even if the run is killed."""
+    """Makes a write over the file size limit an error, as on a full disk, instead of a fatal signal."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    die_with_parent()
+
+
+def die_with_parent():
+    """On Linux, makes this process die with the one that started it, even if that is killed."""
     try:
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
