@@ -272,13 +272,30 @@ pub fn milliseconds(value: Str<'_>) -> Result<u64, CommandError> {
 ///
 /// If no number of at least 1 is there.
 pub fn count(arguments: &mut Arguments<'_>) -> Result<usize, CommandError> {
+    let count = number_behind(arguments, "COUNT", 1)?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// Reads the revision of a definition, behind `REVISION`.
+///
+/// # Errors
+///
+/// If no number that a revision can be is there.
+pub fn revision(arguments: &mut Arguments<'_>) -> Result<u32, CommandError> {
+    number_behind(arguments, "REVISION", 0)
+}
+
+fn number_behind(
+    arguments: &mut Arguments<'_>,
+    option: &'static str,
+    min: u32,
+) -> Result<u32, CommandError> {
     let value = arguments.optional();
-    let value = value.ok_or_else(|| problem_of("COUNT", OptionProblem::NoValue))?;
-    let count = parse(value).filter(|count| (1..=u64::from(u32::MAX)).contains(count));
-    let count = count.and_then(|count| usize::try_from(count).ok());
-    count.ok_or_else(|| {
+    let value = value.ok_or_else(|| problem_of(option, OptionProblem::NoValue))?;
+    let number = parse(value).and_then(|number| u32::try_from(number).ok());
+    number.filter(|&number| number >= min).ok_or_else(|| {
         let found = crate::text::quoted(value.bytes());
-        let (min, max) = (1, u32::MAX.into());
-        problem_of("COUNT", OptionProblem::Number { found, min, max })
+        let (min, max) = (min.into(), u32::MAX.into());
+        problem_of(option, OptionProblem::Number { found, min, max })
     })
 }

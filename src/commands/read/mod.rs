@@ -1,8 +1,11 @@
 //! The commands that read.
 
 pub mod can;
+pub mod count;
+pub mod definitions;
 pub mod events;
 pub mod export;
+mod fields;
 pub mod get;
 pub mod history;
 pub mod info;
