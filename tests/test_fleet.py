@@ -55,8 +55,8 @@ def counted(server):
 
 def assert_counts_are_right(server):
     """Waits for frees in the background, which are counted until they are done."""
-    expected = walk(server)
-    wait_until(lambda: counted(server) == expected, f"the counts to be {expected}")
+    wait_until(lambda: counted(server) == walk(server), "the counts to be those of a walk")
+    expected = counted(server)
     for name in ("order", "device"):
         whole = collections.Counter()
         for (label, state), number in expected.items():
@@ -154,11 +154,12 @@ AFTER = {
 
 @pytest.mark.parametrize("what", AFTER)
 def test_the_counts_after(server, traffic, what):
+    assert_counts_are_right(server)
     before = counted(server)
     server.run(*AFTER[what])
     assert_counts_are_right(server)
     if what in ("a reload", "SWAPDB"):
-        wait_until(lambda: counted(server) == before, "the same counts as before")
+        assert counted(server) == before
 
 
 def test_the_counts_after_a_restart(server, traffic):
@@ -298,3 +299,173 @@ def test_the_bytes_are_the_share_in_memory_usage(server):
     server.run("SM.SET", "m1", document())
     half = definition["bytes"] // 2
     assert alone - server.run("MEMORY", "USAGE", "m0") == half
+
+
+def scan(client, *options):
+    """Returns the keys of all calls of a scan, with repeats."""
+    cursor, keys = b"0", []
+    while True:
+        cursor, found = client.execute_command("SM.SCAN", cursor, *options)
+        keys += found
+        if cursor == b"0":
+            return keys
+
+
+def names(*numbers):
+    return {f"m{number}".encode() for number in numbers}
+
+
+@pytest.fixture
+def fleet(server):
+    """Eight machines: two of each document, the second one paid; and keys of other types."""
+    for at in range(8):
+        server.run("SM.NEW", f"m{at}", DOCUMENTS[at // 2], "STATE", STATES[at % 2])
+    server.run("SM.CREATE", "m8")
+    server.run("SET", "text", "1")
+    server.run("RPUSH", "list", "1")
+    server.run("SM.NEW", "elsewhere", DOCUMENTS[0])
+    server.run("MOVE", "elsewhere", 1)
+    return server
+
+
+FOUND = {
+    "": range(9),
+    "NAME order": range(4),
+    "NAME device": range(4, 8),
+    "NAME order REVISION 2": [2, 3],
+    "REVISION 7 NAME device": range(4, 8),
+    "NAME order REVISION 3": [],
+    "NAME none": [],
+    "STATE paid": [1, 3, 5, 7],
+    "STATE paid STATE new STATE none": range(8),
+    "STATE none": [],
+    "NAME order STATE paid": [1, 3],
+    "MATCH m[0-2]": range(3),
+    "MATCH *": range(9),
+    "match m1 state paid count 1": [1],
+    "IDLE 0": [6, 7],
+    "IDLE 3600000": [],
+}
+
+
+@pytest.mark.parametrize("options", FOUND)
+def test_a_scan_finds_the_machines_that_fit(fleet, options):
+    assert set(scan(fleet.client(), *options.split())) == names(*FOUND[options])
+
+
+def test_idle_counts_from_when_the_state_was_entered(fleet):
+    client = fleet.client()
+    wait_until(lambda: set(scan(client, "IDLE", "200")) == names(6, 7), "both machines to be idle")
+    client.execute_command("SM.FORCE", "m7", "lost")
+    assert set(scan(client, "IDLE", "200")) <= names(6)
+
+
+def test_a_scan_of_an_empty_database(server):
+    assert server.raw("SM.SCAN", "0") == [b"0", []]
+
+
+def test_a_call_visits_as_many_keys_as_it_is_told(server):
+    client = server.client()
+    with client.pipeline() as pipe:
+        for at in range(1000):
+            pipe.execute_command("SM.CREATE", f"m{at}")
+        pipe.execute()
+    for number, most in ((None, 30), (1, 20), (100, 140)):
+        options = () if number is None else ("COUNT", number)
+        cursor, found = client.execute_command("SM.SCAN", "0", *options)
+        assert cursor != b"0"
+        assert (number or 10) / 2 <= len(found) <= most
+
+
+def test_machines_that_stay_are_found_while_keys_come_and_go(server):
+    """Each at least once, whatever the hash table does meanwhile, and nothing that isn't a machine."""
+    client, dice = server.client(), random.Random(7)
+    for at in range(500):
+        client.execute_command("SM.NEW", f"stays{at}", DOCUMENTS[0])
+    cursor, keys, machines = b"0", [], set()
+    while True:
+        cursor, found = client.execute_command("SM.SCAN", cursor, "NAME", "order")
+        keys += found
+        if cursor == b"0":
+            break
+        with client.pipeline() as pipe:
+            for _ in range(100):
+                at = dice.randrange(3000)
+                if dice.random() < 0.5:
+                    pipe.execute_command("SM.SET", f"comes{at}", DOCUMENTS[0])
+                    machines.add(f"comes{at}".encode())
+                else:
+                    pipe.execute_command("SET", f"text{at}", "1")
+            for _ in range(60):
+                pipe.execute_command("DEL", f"comes{dice.randrange(3000)}", f"text{dice.randrange(3000)}")
+            pipe.execute()
+    stays = {f"stays{at}".encode() for at in range(500)}
+    assert stays <= set(keys) <= stays | machines
+
+
+def test_a_scan_is_no_use_of_a_key(server):
+    client = server.client()
+    client.execute_command("SM.NEW", "m", DOCUMENTS[3])
+    wait_until(lambda: client.object("idletime", "m") >= 2, "the key to be idle")
+    scan(client, "STATE", "new", "NAME", "device", "IDLE", "0")
+    assert client.object("idletime", "m") >= 2
+    client.config_set("maxmemory-policy", "allkeys-lfu")
+    client.execute_command("SM.SET", "n", DOCUMENTS[3])
+    before = client.object("freq", "n")
+    for _ in range(300):
+        scan(client, "STATE", "new")
+    assert client.object("freq", "n") <= before
+
+
+def test_an_expired_machine_is_not_found(server):
+    client = server.client()
+    client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    for key in ("goes", "stays"):
+        client.execute_command("SM.CREATE", key)
+    client.pexpire("goes", 1)
+    wait_until(lambda: client.pttl("goes") == -2, "the expiry")
+    assert scan(client) == [b"stays"]
+
+
+def test_a_scan_in_a_script_and_in_a_transaction(fleet):
+    client = fleet.client()
+    script = "return redis.call('SM.SCAN', '0', 'STATE', 'paid', 'COUNT', '100')"
+    assert set(client.eval(script, 0)[1]) == names(1, 3, 5, 7)
+    with client.pipeline() as pipe:
+        pipe.execute_command("SM.SCAN", "0", "COUNT", "100")
+        ((cursor, found),) = pipe.execute()
+    assert (cursor, set(found)) == (b"0", names(*range(9)))
+
+
+WRONG_SCANS = {
+    "x": f"cursor: {NUMBER} 0 to 18446744073709551615, found 'x'",
+    "-1": f"cursor: {NUMBER} 0 to 18446744073709551615, found '-1'",
+    "18446744073709551616": f"cursor: {NUMBER} 0 to 18446744073709551615, found '18446744073709551616'",
+    "0 COUNT 0": f"COUNT: {NUMBER} 1 to 4294967295, found '0'",
+    "0 COUNT x": f"COUNT: {NUMBER} 1 to 4294967295, found 'x'",
+    "0 COUNT": "COUNT: there is no value after it",
+    "0 COUNT 1 COUNT 2": "COUNT: option given twice",
+    "0 REVISION 1": "REVISION: expected NAME beside it",
+    "0 NAME n REVISION x": f"REVISION: {NUMBER} 0 to 4294967295, found 'x'",
+    "0 NAME n NAME m": "NAME: option given twice",
+    "0 STATE": "STATE: there is no value after it",
+    "0 IDLE -1": f"IDLE: {NUMBER} 0 to 9007199254740991, found '-1'",
+    "0 IDLE 1.5": f"IDLE: {NUMBER} 0 to 9007199254740991, found '1.5'",
+    "0 IDLE 1 IDLE 1": "IDLE: option given twice",
+    "0 MATCH": "MATCH: there is no value after it",
+    "0 MATCH a MATCH b": "MATCH: option given twice",
+    "0 TYPE string": "unknown option 'TYPE' for SM.SCAN: expected NAME, REVISION, STATE, IDLE, MATCH or COUNT",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG_SCANS)
+def test_what_is_wrong_with_a_scan_is_said(db, arguments):
+    with db.server.wire() as wire:
+        assert wire("SM.SCAN", *arguments.split()) == f"-ERR {WRONG_SCANS[arguments]}\r\n".encode()
+
+
+@pytest.mark.parametrize("option", ["NAME", "STATE"])
+def test_a_name_that_is_no_text(db, option):
+    with db.server.wire() as wire:
+        reply = wire("SM.SCAN", "0", option, b"a\xff")
+    assert reply == f"-ERR {option}: text is not UTF-8 at byte 1\r\n".encode()

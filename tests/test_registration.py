@@ -8,7 +8,7 @@ from documents import ORDER
 from harness import ROOT, array, server_version
 
 READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT", "SM.EVENTS", "SM.INFO", "SM.HISTORY"}
-READS |= {"SM.WAIT"}
+READS |= {"SM.WAIT", "SM.COUNT", "SM.DEFINITIONS", "SM.SCAN"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
 WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.TIMEOUT", "SM.LOAD"}
 DENY_OOM = {"SM.SET", "SM.CREATE", "SM.NEW", "SM.REDEFINE"}
@@ -36,6 +36,9 @@ ARITY = {
     "SM.EVENTS": 2,
     "SM.INFO": 2,
     "SM.HISTORY": -2,
+    "SM.COUNT": -2,
+    "SM.DEFINITIONS": 1,
+    "SM.SCAN": -2,
 }
 COMMANDS = list(ARITY)
 
@@ -185,6 +188,10 @@ WRONG_COUNTS = [
     ("SM.INFO", "k", "more"),
     ("SM.HISTORY",),
     ("SM.HISTORY", "k", "COUNT", "1", "more"),
+    ("SM.COUNT",),
+    ("SM.COUNT", "n", "REVISION", "1", "more"),
+    ("SM.DEFINITIONS", "more"),
+    ("SM.SCAN",),
 ]
 
 

@@ -11,6 +11,7 @@ pub mod history;
 pub mod info;
 pub mod lint;
 pub mod next;
+pub mod scan;
 pub mod state;
 pub mod template;
 pub mod wait;

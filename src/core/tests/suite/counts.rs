@@ -74,7 +74,13 @@ fn take(step: &Step, machines: &mut Vec<Machine>, at: usize, interner: &Interner
         Step::Redefine(document) => {
             let to = new(*document);
             let renames = [];
-            change(machine, Request::Redefine { to: &to, renames: &renames });
+            change(
+                machine,
+                Request::Redefine {
+                    to: &to,
+                    renames: &renames,
+                },
+            );
         }
         Step::Copy => {
             let copy = machine.clone();
@@ -82,7 +88,9 @@ fn take(step: &Step, machines: &mut Vec<Machine>, at: usize, interner: &Interner
         }
         Step::Reload => {
             let mut reader = RecordReader::new();
-            *machine = reader.decode(RECORD_VERSION, &alone(machine), interner).unwrap();
+            *machine = reader
+                .decode(RECORD_VERSION, &alone(machine), interner)
+                .unwrap();
         }
         Step::Replace(document) => *machine = new(*document).replace(machine, &Context::default()),
         Step::Drop => drop(machines.swap_remove(at)),
@@ -109,7 +117,10 @@ fn asked(interner: &Interner, revision: Option<u32>) -> Counts {
     let definitions = interner.named("n", revision);
     let counts = count_by_state(&definitions);
     let names = counts.iter().map(|(name, _)| *name);
-    assert_eq!(names.collect::<std::collections::BTreeSet<_>>().len(), counts.len());
+    assert_eq!(
+        names.collect::<std::collections::BTreeSet<_>>().len(),
+        counts.len()
+    );
     let entry = |&(name, count): &(&[u8], u64)| (str::from_utf8(name).unwrap().to_owned(), count);
     counts.iter().map(entry).collect()
 }
@@ -142,9 +153,16 @@ fn definitions_come_by_name_then_by_revision() {
         .iter()
         .flat_map(|name| rest.map(|rest| label(name, rest)))
         .collect();
-    let unnamed = read(&interner, br#"{"map":{"a":[]},"initial":"a"}"#, Rules::Documented);
+    let unnamed = read(
+        &interner,
+        br#"{"map":{"a":[]},"initial":"a"}"#,
+        Rules::Documented,
+    );
     let all = interner.all_named();
-    let labels: Vec<_> = all.iter().map(|one| (one.label().unwrap(), one.revision())).collect();
+    let labels: Vec<_> = all
+        .iter()
+        .map(|one| (one.label().unwrap(), one.revision()))
+        .collect();
     let of = |name| [(name, None), (name, Some(9)), (name, Some(10))];
     assert_eq!(labels, ["a", "aa", "b"].map(of).concat());
     assert_eq!(interner.named("aa", Some(9)).len(), 1);
