@@ -38,9 +38,6 @@ CALLS = {
     "SM.EVENTS": [["k"]],
     "SM.INFO": [["k"]],
     "SM.HISTORY": [["k"], ["k", "COUNT", "1"]],
-    "SM.COUNT": [["n"], ["n", "REVISION", "1"]],
-    "SM.DEFINITIONS": [[]],
-    "SM.SCAN": [["0"], ["0", "NAME", "n", "REVISION", "1", "STATE", "a", "STATE", "b", "IDLE", "1", "COUNT", "1"]],
 }
 every_command = pytest.mark.parametrize("command", METADATA)
 every_call = pytest.mark.parametrize(

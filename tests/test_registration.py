@@ -8,7 +8,8 @@ from documents import ORDER
 from harness import ROOT, array, server_version
 
 READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT", "SM.EVENTS", "SM.INFO", "SM.HISTORY"}
-READS |= {"SM.WAIT", "SM.COUNT", "SM.DEFINITIONS", "SM.SCAN"}
+READS |= {"SM.WAIT"}
+KEYLESS = {"SM.TEMPLATE", "SM.COUNT", "SM.DEFINITIONS", "SM.SCAN"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
 WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.TIMEOUT", "SM.LOAD"}
 DENY_OOM = {"SM.SET", "SM.CREATE", "SM.NEW", "SM.REDEFINE"}
@@ -65,7 +66,7 @@ def test_arity(db, command):
     assert info(db, command)[1] == ARITY[command]
 
 
-@pytest.mark.parametrize("command", sorted(READS | {"SM.TEMPLATE"}))
+@pytest.mark.parametrize("command", sorted(READS | KEYLESS))
 def test_reads_are_readonly(db, command):
     assert "write" not in flags(db, command)
     if command in READS:
@@ -83,8 +84,9 @@ def test_first_key(db, command):
     assert list(info(db, command)[3:6]) == [1, 1, 1]
 
 
-def test_template_has_no_key(db):
-    assert list(info(db, "SM.TEMPLATE")[3:6]) == [0, 0, 0]
+@pytest.mark.parametrize("command", sorted(KEYLESS))
+def test_no_key(db, command):
+    assert list(info(db, command)[3:6]) == [0, 0, 0]
 
 
 ARGUMENTS = {
