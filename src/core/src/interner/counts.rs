@@ -35,6 +35,16 @@ impl Counts {
         }
     }
 
+    /// Counts a move. Every move pays for this, so both places are looked up before either changes.
+    #[inline(always)]
+    pub(crate) fn shift(&self, from: StateId, to: StateId) {
+        let counts = &*self.0;
+        if let (Some(from), Some(to)) = (counts.get(from as usize), counts.get(to as usize)) {
+            from.fetch_sub(1, Ordering::Relaxed);
+            to.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Returns the counts, by the states' numbers.
     pub(super) fn get(&self) -> impl Iterator<Item = u64> + '_ {
         let counts = self.0.iter();

@@ -21,9 +21,7 @@ impl Machine {
     /// Puts the machine in a state of its definition, at a version.
     #[inline(always)]
     pub(super) fn set_position(&mut self, state: StateId, version: u32) {
-        let counts = self.definition.counts();
-        counts.remove(self.current());
-        counts.add(state);
+        self.definition.counts().shift(self.current(), state);
         self.body.set_position(Position::new(state, version));
     }
 
