@@ -44,6 +44,8 @@ pub enum CommandError {
     Stream(StreamError),
     /// More clients than this wait already.
     Waiters(usize),
+    /// The server's own error, its code included.
+    OfServer(Box<str>),
     /// A client sent a record.
     LoadFromClient,
     /// A record that is not a machine.
@@ -76,6 +78,8 @@ pub enum OptionProblem {
     RenamedTwice,
     /// Nothing follows it.
     NoValue,
+    /// It says something only beside this option.
+    Needs(&'static str),
     /// Two options say when a timer is due.
     AfterAndDue,
     /// Its value is no number of the allowed range.
@@ -106,6 +110,7 @@ impl fmt::Display for OptionProblem {
             Self::Repeated => write!(f, "option given twice"),
             Self::RenamedTwice => write!(f, "state renamed twice"),
             Self::NoValue => write!(f, "there is no value after it"),
+            Self::Needs(other) => write!(f, "expected {other} beside it"),
             Self::AfterAndDue => write!(f, "expected only one of AFTER and DUE"),
             Self::Number { found, min, max } => {
                 write!(
@@ -123,12 +128,12 @@ impl fmt::Display for OptionProblem {
 
 impl CommandError {
     /// Returns the word that an error reply begins with; empty for the old module's errors, which
-    /// have none.
+    /// have none, and for the server's, which have it in their text.
     pub fn code(&self) -> &'static str {
         match self {
             Self::WrongType | Self::Stream(StreamError::WrongType) => "WRONGTYPE",
             Self::OutOfMemory => "OOM",
-            Self::EdgeTransition | Self::EdgeOption => "",
+            Self::EdgeTransition | Self::EdgeOption | Self::OfServer(_) => "",
             _ => "ERR",
         }
     }
@@ -208,6 +213,7 @@ impl fmt::Display for CommandError {
                 f,
                 "{most} clients are waiting by SM.WAIT, and no more may (redisstate.max-waiters)"
             ),
+            Self::OfServer(text) => write!(f, "{text}"),
             Self::LoadFromClient => write!(
                 f,
                 "SM.LOAD is for replication and append-only files, use RESTORE"

@@ -38,16 +38,21 @@ CALLS = {
     "SM.EVENTS": ["{key}"],
     "SM.INFO": ["{key}"],
     "SM.HISTORY": ["{key}"],
+    "SM.COUNT": ["order"],
+    "SM.DEFINITIONS": [],
+    "SM.SCAN": ["0"],
 }
 # The error of a command that no client may use, whatever its rights.
 LOAD_ERROR = "SM.LOAD is for replication and append-only files, use RESTORE"
 COMMANDS = set(CALLS)
 READS = {"SM.TEMPLATE", "SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT"}
 READS |= {"SM.EVENTS", "SM.INFO", "SM.HISTORY", "SM.WAIT"}
+FLEETS = {"SM.COUNT", "SM.DEFINITIONS", "SM.SCAN"}
+READS |= FLEETS
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
 WRITES |= {"SM.EMIT"}
 WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.TIMEOUT", "SM.LOAD"}
-KEYED = COMMANDS - {"SM.TEMPLATE"}
+KEYED = COMMANDS - {"SM.TEMPLATE"} - FLEETS
 
 NAME, VERSION = server_version()
 HAS_CATEGORIES = NAME == "valkey" or VERSION >= (7, 2)
@@ -111,7 +116,7 @@ def test_nothing_is_allowed_at_first(user):
 def test_a_reader_of_orders(user):
     reader = user("~order:* " + by_category_or_name("+@read", READS))
     assert reader.commands("order:1") == READS
-    assert reader.commands("payment:1") == {"SM.TEMPLATE"}
+    assert reader.commands("payment:1") == {"SM.TEMPLATE"} | FLEETS
     assert not reader.may("SM.MUTATE", "order:1", "boo", "why", "FORCE")
 
 
@@ -298,7 +303,7 @@ def test_keys_to_read_and_keys_to_write(user):
     viewer = user("%R~order:* %W~log:* +@all")
     assert viewer.commands("order:1") == READS
     # A move reveals no more of a value than SREM does, which needs no read permission either.
-    assert viewer.commands("log:1") == WRITES | {"SM.TEMPLATE"}
+    assert viewer.commands("log:1") == WRITES | {"SM.TEMPLATE"} | FLEETS
 
 
 ALL_BUT_WRITES = (
@@ -336,7 +341,7 @@ MAY = {
     "shop": {"SM.NEW", "SM.FIRE"} | PLACES,
     "worker": MOVES | PLACES | {"SM.NEXT"},
     "support": MOVES | PLACES | {"SM.NEXT", "SM.FORCE", "SM.HISTORY"},
-    "viewer": READS - {"SM.TEMPLATE"},
+    "viewer": READS - {"SM.TEMPLATE"} - FLEETS,
     "auditor": READS,
 }
 

@@ -8,7 +8,8 @@ from harness import OK, SLOWDOWN, Pool, bulk, server_version, value_digests, wai
 from test_acl import METADATA, call
 
 # Every command that has a key, and the longer forms of some.
-KEYED = [call(name, "{k}") for name in METADATA if name != "SM.TEMPLATE"] + [
+KEYLESS = {"SM.TEMPLATE", "SM.COUNT", "SM.DEFINITIONS", "SM.SCAN"}
+KEYED = [call(name, "{k}") for name in METADATA if name not in KEYLESS] + [
     ["SM.SET", "{k}", ORDER, "boo"],
     ["SM.GET", "{k}", "REASON"],
     ["SM.STATE", "{k}", "LIST"],

@@ -27,6 +27,9 @@ QUIET = [
     "SM.EXPORT m DOT",
     "SM.LINT m",
     "SM.TEMPLATE",
+    "SM.COUNT order",
+    "SM.DEFINITIONS",
+    "SM.SCAN 0 STATE boo",
 ]
 
 

@@ -9,6 +9,7 @@ from harness import ROOT, array, server_version
 
 READS = {"SM.GET", "SM.STATE", "SM.NEXT", "SM.CAN", "SM.EXPORT", "SM.LINT", "SM.EVENTS", "SM.INFO", "SM.HISTORY"}
 READS |= {"SM.WAIT"}
+KEYLESS = {"SM.TEMPLATE", "SM.COUNT", "SM.DEFINITIONS", "SM.SCAN"}
 WRITES = {"SM.SET", "SM.CREATE", "SM.MUTATE", "SM.RESET"}
 WRITES |= {"SM.FIRE", "SM.MOVE", "SM.FORCE", "SM.NEW", "SM.REDEFINE", "SM.TIMEOUT", "SM.LOAD"}
 WRITES |= {"SM.EMIT"}
@@ -39,6 +40,9 @@ ARITY = {
     "SM.EVENTS": 2,
     "SM.INFO": 2,
     "SM.HISTORY": -2,
+    "SM.COUNT": -2,
+    "SM.DEFINITIONS": 1,
+    "SM.SCAN": -2,
 }
 COMMANDS = list(ARITY)
 
@@ -65,7 +69,7 @@ def test_arity(db, command):
     assert info(db, command)[1] == ARITY[command]
 
 
-@pytest.mark.parametrize("command", sorted(READS | {"SM.TEMPLATE"}))
+@pytest.mark.parametrize("command", sorted(READS | KEYLESS))
 def test_reads_are_readonly(db, command):
     assert "write" not in flags(db, command)
     if command in READS:
@@ -83,8 +87,9 @@ def test_keys(db, command):
     assert list(info(db, command)[3:6]) == [1, 2 if command in TWO_KEYS else 1, 1]
 
 
-def test_template_has_no_key(db):
-    assert list(info(db, "SM.TEMPLATE")[3:6]) == [0, 0, 0]
+@pytest.mark.parametrize("command", sorted(KEYLESS))
+def test_no_key(db, command):
+    assert list(info(db, command)[3:6]) == [0, 0, 0]
 
 
 ARGUMENTS = {
@@ -194,6 +199,10 @@ WRONG_COUNTS = [
     ("SM.INFO", "k", "more"),
     ("SM.HISTORY",),
     ("SM.HISTORY", "k", "COUNT", "1", "more"),
+    ("SM.COUNT",),
+    ("SM.COUNT", "n", "REVISION", "1", "more"),
+    ("SM.DEFINITIONS", "more"),
+    ("SM.SCAN",),
 ]
 
 

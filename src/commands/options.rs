@@ -205,20 +205,33 @@ fn entry<'a>(
         let (ms, seq) = (ms.parse().ok()?, seq.parse().ok()?);
         Some(EntryId { ms, seq })
     });
-    let parsed = parsed.ok_or_else(|| out_of_range(Entry, id, 0, u64::MAX))?;
+    let parsed = parsed.ok_or_else(|| out_of_range(Entry.name(), id, 0, u64::MAX))?;
     Ok((parsed, value(arguments, Entry)?.bytes()))
 }
 
 fn value<'a>(arguments: &mut Arguments<'a>, word: Word) -> Result<Str<'a>, CommandError> {
+    value_of(arguments, word.name())
+}
+
+/// Takes what follows an option.
+///
+/// # Errors
+///
+/// If nothing does.
+pub fn value_of<'a>(
+    arguments: &mut Arguments<'a>,
+    option: &'static str,
+) -> Result<Str<'a>, CommandError> {
     let value = arguments.optional();
-    value.ok_or_else(|| problem(word, OptionProblem::NoValue))
+    value.ok_or_else(|| problem_of(option, OptionProblem::NoValue))
 }
 
 fn problem(word: Word, problem: OptionProblem) -> CommandError {
     problem_of(word.name(), problem)
 }
 
-fn problem_of(option: &'static str, problem: OptionProblem) -> CommandError {
+/// Returns the error of an option.
+pub fn problem_of(option: &'static str, problem: OptionProblem) -> CommandError {
     CommandError::Option(Box::new((option, problem)))
 }
 
@@ -233,21 +246,31 @@ fn expected(allowed: &[Word]) -> String {
 }
 
 fn version(value: Str<'_>) -> Result<u32, CommandError> {
-    let parsed = parse(value).and_then(|number| u32::try_from(number).ok());
-    parsed
-        .filter(|&version| version > 0)
-        .ok_or_else(|| out_of_range(IfVersion, value, 1, u32::MAX.into()))
+    number_u32(IfVersion.name(), value, 1)
 }
 
 fn number(word: Word, value: Str<'_>, min: u64) -> Result<u64, CommandError> {
-    parse(value)
-        .filter(|number| (min..=MAX_TIME).contains(number))
-        .ok_or_else(|| out_of_range(word, value, min, MAX_TIME))
+    number_of(word.name(), value, min, MAX_TIME)
 }
 
-fn out_of_range(word: Word, value: Str<'_>, min: u64, max: u64) -> CommandError {
+/// Reads a number of digits and nothing else.
+///
+/// # Errors
+///
+/// If it is no number of that range.
+pub fn number_of(
+    option: &'static str,
+    value: Str<'_>,
+    min: u64,
+    max: u64,
+) -> Result<u64, CommandError> {
+    let number = parse(value).filter(|number| (min..=max).contains(number));
+    number.ok_or_else(|| out_of_range(option, value, min, max))
+}
+
+fn out_of_range(option: &'static str, value: Str<'_>, min: u64, max: u64) -> CommandError {
     let found = crate::text::quoted(value.bytes());
-    problem(word, OptionProblem::Number { found, min, max })
+    problem_of(option, OptionProblem::Number { found, min, max })
 }
 
 /// Parses digits, and nothing but digits.
@@ -263,13 +286,21 @@ fn name<'a>(word: Word, value: Str<'a>) -> Result<&'a [u8], CommandError> {
 }
 
 fn text<'a>(word: Word, value: Str<'a>, min: usize, max: usize) -> Result<&'a str, CommandError> {
-    let bytes = value.bytes();
-    if !(min..=max).contains(&bytes.len()) {
-        let found = bytes.len();
+    let found = value.bytes().len();
+    if !(min..=max).contains(&found) {
         return Err(problem(word, OptionProblem::Length { found, min, max }));
     }
-    std::str::from_utf8(bytes)
-        .map_err(|error| problem(word, OptionProblem::NotText(error.valid_up_to())))
+    text_of(word.name(), value)
+}
+
+/// Reads a text of any length.
+///
+/// # Errors
+///
+/// If it is not UTF-8.
+pub fn text_of<'a>(option: &'static str, value: Str<'a>) -> Result<&'a str, CommandError> {
+    let text = std::str::from_utf8(value.bytes());
+    text.map_err(|error| problem_of(option, OptionProblem::NotText(error.valid_up_to())))
 }
 
 /// Returns a reason as text. It has to be text because SM.GET writes it into a document.
@@ -297,12 +328,7 @@ pub fn reason<'a>(context: Context<'_>, reason: Str<'a>) -> Result<&'a str, Comm
 ///
 /// If it is no number.
 pub fn milliseconds(value: Str<'_>) -> Result<u64, CommandError> {
-    let ms = parse(value).filter(|&ms| ms <= MAX_TIME);
-    ms.ok_or_else(|| {
-        let found = crate::text::quoted(value.bytes());
-        let (min, max) = (0, MAX_TIME);
-        problem_of("ms", OptionProblem::Number { found, min, max })
-    })
+    number_of("ms", value, 0, MAX_TIME)
 }
 
 /// Reads how many entries are wanted, behind `COUNT`.
@@ -310,14 +336,28 @@ pub fn milliseconds(value: Str<'_>) -> Result<u64, CommandError> {
 /// # Errors
 ///
 /// If no number of at least 1 is there.
-pub fn count(arguments: &mut Arguments<'_>) -> Result<usize, CommandError> {
-    let value = arguments.optional();
-    let value = value.ok_or_else(|| problem_of("COUNT", OptionProblem::NoValue))?;
-    let count = parse(value).filter(|count| (1..=u64::from(u32::MAX)).contains(count));
-    let count = count.and_then(|count| usize::try_from(count).ok());
-    count.ok_or_else(|| {
-        let found = crate::text::quoted(value.bytes());
-        let (min, max) = (1, u32::MAX.into());
-        problem_of("COUNT", OptionProblem::Number { found, min, max })
-    })
+pub fn count(arguments: &mut Arguments<'_>) -> Result<u32, CommandError> {
+    number_behind(arguments, "COUNT", 1)
+}
+
+/// Reads the revision of a definition, behind `REVISION`.
+///
+/// # Errors
+///
+/// If no number that a revision can be is there.
+pub fn revision(arguments: &mut Arguments<'_>) -> Result<u32, CommandError> {
+    number_behind(arguments, "REVISION", 0)
+}
+
+fn number_behind(
+    arguments: &mut Arguments<'_>,
+    option: &'static str,
+    min: u32,
+) -> Result<u32, CommandError> {
+    number_u32(option, value_of(arguments, option)?, min)
+}
+
+fn number_u32(option: &'static str, value: Str<'_>, min: u32) -> Result<u32, CommandError> {
+    let number = number_of(option, value, min.into(), u32::MAX.into())?;
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }

@@ -139,7 +139,7 @@ unsafe fn outer(inner: *mut u8) -> *mut c_void {
 
 /// Returns the size that the allocator reserved for a block, in bytes. If the server can't tell,
 /// returns `asked`, the requested size.
-pub(super) fn block_size(block: *const u8, asked: usize) -> usize {
+pub fn block_size(block: *const u8, asked: usize) -> usize {
     // SAFETY: called only with blocks of alignment up to eight, which are the server allocator's
     // own blocks, and `RedisModule_MallocSize` only reads the allocator's records.
     unsafe { raw::RedisModule_MallocSize.map_or(asked, |size| size(block.cast_mut().cast())) }

@@ -544,13 +544,17 @@ impl<'a> OwnedStr<'a> {
         }
     }
 
-    /// Returns the bytes of the string.
-    pub fn bytes(&self) -> &[u8] {
-        let string = Str {
+    /// Returns the string, as arguments are.
+    pub fn as_str(&self) -> Str<'_> {
+        Str {
             raw: self.raw,
             call: PhantomData,
-        };
-        string.bytes()
+        }
+    }
+
+    /// Returns the bytes of the string.
+    pub fn bytes(&self) -> &[u8] {
+        self.as_str().bytes()
     }
 }
 

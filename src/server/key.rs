@@ -7,7 +7,7 @@ use redis_module::raw;
 
 use crate::server::api::{OK, api};
 use crate::server::blocking;
-use crate::server::context::{Context, Str};
+use crate::server::context::{Context, OwnedStr, Str};
 use crate::server::stream::WithStream;
 use crate::server::value_type::ValueType;
 
@@ -101,6 +101,24 @@ impl<'a> Keys<'a> {
             _handle: handle,
             keys: PhantomData,
         })
+    }
+
+    /// Shows the value of a key that is no argument of the command, for nobody, as
+    /// [`look_at`](Self::look_at) does. Nothing is shown if the key is missing or holds a value of
+    /// another type.
+    pub fn glance<T: ValueType, R>(
+        &mut self,
+        name: &[u8],
+        show: impl FnOnce(&T) -> R,
+    ) -> Option<R> {
+        // Closed before the name goes.
+        let name = OwnedStr::new(self.context, name);
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
+        let handle = Handle::open(self.context, name.as_str(), mode);
+        let value = handle.value::<T>().ok()??;
+        // SAFETY: the value came from `Box::into_raw` and is alive while the key is open; the borrow
+        // of `self` keeps others from opening it meanwhile.
+        Some(show(unsafe { value.as_ref() }))
     }
 
     /// Opens a key to store a value, or to change its value.

@@ -28,6 +28,7 @@ pub mod io;
 pub mod key;
 pub mod load;
 pub mod log;
+pub mod page;
 pub mod privacy;
 pub mod scan;
 pub mod stream;

@@ -16,7 +16,7 @@ impl Query for History {
 
     fn options(arguments: &mut Arguments<'_>) -> Result<usize, CommandError> {
         if arguments.flag("COUNT")? {
-            return options::count(arguments);
+            return Ok(options::count(arguments)? as usize);
         }
         Ok(usize::MAX)
     }

@@ -6,6 +6,7 @@ use redis_state_core::{Machine, StateId};
 
 use crate::commands::Query;
 use crate::commands::arguments::Arguments;
+use crate::commands::read::fields::Fields;
 use crate::errors::CommandError;
 use crate::server::context::Context;
 
@@ -47,22 +48,4 @@ fn due_to(machine: &Machine) -> StateId {
         .deadline()
         .and(machine.definition().timer(machine.current()));
     timer.and_then(|timer| timer.target).unwrap_or(StateId::MAX)
-}
-
-/// Replies with the fields of a map, each a name and a value.
-struct Fields<'a>(Context<'a>);
-
-impl Fields<'_> {
-    fn text(&self, name: &str, value: &[u8]) {
-        self.0.reply_bytes(name.as_bytes());
-        self.0.reply_bytes(value);
-    }
-
-    fn number(&self, name: &str, value: Option<u64>) {
-        self.0.reply_bytes(name.as_bytes());
-        match value {
-            Some(value) => self.0.reply_integer(value.cast_signed()),
-            None => self.0.reply_null(),
-        }
-    }
 }

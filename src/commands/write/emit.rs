@@ -125,8 +125,10 @@ fn make<'a>(
     let mut key = keys.write::<Machine>(asked.key)?;
     let moment = emission.moment();
     let is_first = moment.is_none();
+    // The clock is looked at once, so no timer is due between the one that fires first and the move.
+    let clock = if is_first { context.now() } else { 0 };
     if is_first {
-        key = due::fire_first(context, key, asked.key)?;
+        key = due::fire_first(context, key, asked.key, clock)?;
     }
     // Nothing is written to a missing key, whatever the other one holds.
     if key.value_mut().is_none() {
@@ -138,7 +140,7 @@ fn make<'a>(
     };
     let is_timed = machine.definition().is_timed();
     let moment = moment.unwrap_or_else(|| Moment {
-        at: if is_timed { context.now() } else { 0 },
+        at: if is_timed { clock } else { 0 },
         user: User::Current(context.user()),
     });
     let now = moment.as_core(!is_first);

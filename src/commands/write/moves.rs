@@ -172,7 +172,11 @@ fn make_open<'a, C: Described>(
     let is_replayed = given.is_some();
     // The clock is looked at once, so no timer is due between the one that fires first and the move.
     let mut now = 0;
-    if !is_replayed && key.value_mut().is_some_and(|machine| asked.needs_time(machine)) {
+    if !is_replayed
+        && key
+            .value_mut()
+            .is_some_and(|machine| asked.needs_time(machine))
+    {
         now = context.now();
         key = due::fire_first(context, key, asked.key, now)?;
     }

@@ -58,7 +58,7 @@ pub use deadlines::{Deadlines, DueHint, FIRST_PAUSE_MS, Handle, MAX_PAUSE_MS, pa
 pub use definition::{ArchiveError, Definition, EventId, Fire, StateId, Timer};
 pub use document::DocumentError;
 pub use export::Diagram;
-pub use interner::{Interned, Interner, InternerStats};
+pub use interner::{Interned, Interner, InternerStats, count_by_state};
 pub use limits::{
     Limit, LimitKind, Limits, MAX_DOCUMENT_BYTES, MAX_HISTORY, MAX_LABEL_BYTES, MAX_MS,
     MAX_REASON_BYTES, MAX_STATES,

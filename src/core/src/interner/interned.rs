@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::budget;
+use super::counts::Counts;
 use crate::definition::Definition;
 
 /// The table that a definition is in, as the definition knows it.
@@ -30,6 +31,7 @@ pub(super) trait OwningTable: fmt::Debug + Send + Sync {
 pub struct Interned {
     /// Inline, so that a machine reaches it through one pointer.
     definition: Definition,
+    counts: Counts,
     /// The hash of the archive, by which the table finds this.
     archive_hash: u64,
     /// The body of the document, once somebody has asked for it.
@@ -49,6 +51,7 @@ impl Interned {
         table: Arc<dyn OwningTable>,
     ) -> Self {
         Self {
+            counts: Counts::of(definition.state_count()),
             definition,
             archive_hash,
             body: OnceLock::new(),
@@ -72,6 +75,23 @@ impl Interned {
         self.document_hash.store(hash, Ordering::Relaxed);
     }
 
+    /// Returns the counters of the machines by state.
+    #[inline(always)]
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Returns the states and how many machines are in each.
+    pub fn counts_by_state(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        let names = self.state_ids().map(|state| self.name_bytes(state));
+        names.zip(self.counts.get())
+    }
+
+    /// Returns how many machines have this definition. Linear in its states.
+    pub fn machines(&self) -> u64 {
+        self.counts.get().sum()
+    }
+
     /// Returns the body of the document, if it is kept.
     #[inline]
     pub(crate) fn body(&self) -> Option<&[u8]> {
@@ -88,7 +108,7 @@ impl Interned {
 
     /// Returns the bytes of the definition's heap blocks and the body, without the kept document.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.block_bytes() + self.body().map_or(0, <[u8]>::len)
+        self.block_bytes() + self.counts.block().1 + self.body().map_or(0, <[u8]>::len)
     }
 
     /// Returns the memory that this definition takes, caches included, in bytes. `measure` says what
@@ -101,6 +121,7 @@ impl Interned {
         let blocks = [
             (own, size_of::<Self>() + counts),
             (body.as_ptr(), body.len()),
+            self.counts.block(),
         ];
         let all = blocks.into_iter().chain(self.blocks());
         all.filter(|&(_, bytes)| bytes > 0)

@@ -7,11 +7,14 @@
 //! file being written.
 
 mod budget;
+mod counts;
 mod interned;
 mod table;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
+pub use self::counts::count_by_state;
 pub use self::interned::Interned;
 pub use self::table::InternerStats;
 use self::table::SharedTable;
@@ -138,8 +141,32 @@ impl Interner {
         self.0.remember(hash, key, definition, source);
     }
 
+    /// Returns the definitions of that name, by revision; of one revision alone, if it is given.
+    pub fn named(&self, name: &str, revision: Option<u32>) -> Vec<Arc<Interned>> {
+        let mut found = self.0.named(name);
+        found.retain(|one| revision.is_none() || one.revision() == revision);
+        found.sort_by(|one, other| by_label(one, other));
+        found
+    }
+
+    /// Returns the definitions that have a name, by name and revision.
+    pub fn all_named(&self) -> Vec<Arc<Interned>> {
+        let mut all = self.0.all_named();
+        all.sort_by(|one, other| by_label(one, other));
+        all
+    }
+
     /// Returns what the table holds.
     pub fn stats(&self) -> InternerStats {
         self.0.stats()
     }
+}
+
+/// Orders definitions by name, then by revision. Those that have both in common come in an order that
+/// is the same on every node.
+fn by_label(one: &Interned, other: &Interned) -> Ordering {
+    let (left, right) = (one.label(), other.label());
+    left.cmp(&right)
+        .then(one.revision().cmp(&other.revision()))
+        .then_with(|| one.archive().cmp(other.archive()))
 }

@@ -4,6 +4,7 @@
 //! goes, the definition takes itself out ([`OwningTable::forget`]), which locks. So no strong
 //! reference may be dropped while the lock is held.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hashbrown::HashTable;
@@ -12,6 +13,7 @@ use super::Source;
 use super::interned::{Interned, OwningTable};
 use crate::definition::StateId;
 use crate::document::SourceKey;
+use crate::hash;
 
 /// A table of this many entries is not worth shrinking.
 const MIN_SHRINK_ENTRIES: usize = 64;
@@ -38,9 +40,14 @@ pub(super) struct SharedTable(Mutex<Table>);
 struct Table {
     definitions: HashTable<Entry>,
     documents: HashTable<KeptDocument>,
+    /// Those that have a name. Ordered, because any number of definitions may have the same one.
+    named: BTreeMap<NameKey, Weak<Interned>>,
     /// All but the machines, which are counted when asked for.
     stats: InternerStats,
 }
+
+/// The hash of a definition's name, and its address, by which it is found again as it goes.
+type NameKey = (u64, usize);
 
 #[derive(Debug)]
 struct Entry {
@@ -92,6 +99,9 @@ impl SharedTable {
         }
         table.stats.definitions += 1;
         table.stats.archive_bytes += new.archive().len();
+        if let Some(key) = name_key(&new) {
+            table.named.insert(key, Arc::downgrade(&new));
+        }
         let entry = Entry {
             archive_hash: new.archive_hash(),
             definition: Arc::downgrade(&new),
@@ -147,6 +157,25 @@ impl SharedTable {
             .insert_unique(hash, document, |document| document.hash);
     }
 
+    /// Returns the definitions of that name.
+    pub(super) fn named(&self, name: &str) -> Vec<Arc<Interned>> {
+        let hash = hash::of_bytes(name.as_bytes());
+        // Dropped without the lock, if the last machine of one goes meanwhile.
+        let mut found: Vec<_> = {
+            let table = self.lock();
+            let same = table.named.range((hash, 0)..=(hash, usize::MAX));
+            same.filter_map(|(_, one)| one.upgrade()).collect()
+        };
+        found.retain(|one| one.label() == Some(name));
+        found
+    }
+
+    /// Returns the definitions that have a name.
+    pub(super) fn all_named(&self) -> Vec<Arc<Interned>> {
+        let table = self.lock();
+        table.named.values().filter_map(Weak::upgrade).collect()
+    }
+
     /// Returns what the table holds, and counts the machines.
     pub(super) fn stats(&self) -> InternerStats {
         let table = self.lock();
@@ -183,6 +212,9 @@ impl OwningTable for SharedTable {
             return;
         };
         entry.remove();
+        if let Some(key) = name_key(gone) {
+            table.named.remove(&key);
+        }
         table.stats.definitions -= 1;
         table.stats.archive_bytes -= gone.archive().len();
         table.forget_document(gone);
@@ -197,8 +229,14 @@ impl OwningTable for SharedTable {
         let document = |document: &KeptDocument| {
             entry_bytes::<KeptDocument>() + measure(document.bytes.as_ptr(), document.bytes.len())
         };
-        entry_bytes::<Entry>() + self.measure_document(definition, document)
+        let name = name_key(definition).map_or(0, |_| entry_bytes::<(NameKey, Weak<Interned>)>());
+        entry_bytes::<Entry>() + name + self.measure_document(definition, document)
     }
+}
+
+fn name_key(definition: &Interned) -> Option<NameKey> {
+    let hash = hash::of_bytes(definition.label()?.as_bytes());
+    Some((hash, std::ptr::from_ref(definition).addr()))
 }
 
 /// Returns the memory of a table for one entry: the entry and a control byte, in tables that are
@@ -252,7 +290,6 @@ mod tests {
     use super::super::Interner;
     use super::*;
     use crate::definition::{DefinitionParts, NameTables};
-    use crate::hash;
     use crate::probe::Probe;
 
     fn definition(interner: &Interner, name: &str) -> Arc<Interned> {

@@ -1,7 +1,6 @@
 //! How a machine begins, and how a document takes the place of one.
 
 use super::Machine;
-use super::body::Position;
 use super::history::{self, Event, MoveKind};
 use super::ids::{self, IdKind, Known};
 use super::moves::push_history;
@@ -95,8 +94,7 @@ impl Machine {
     #[must_use]
     pub fn continue_version(mut self, old: &Self) -> Self {
         let version = next_version(old.version());
-        self.body
-            .set_position(Position::new(self.current(), version));
+        self.set_position(self.current(), version);
         self
     }
 

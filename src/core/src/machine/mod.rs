@@ -1,6 +1,6 @@
 //! A machine: the value of one key.
 //!
-//! `moves` is the one way in which it changes, `life` how it begins. What it has beside its state is
+//! `moves` is the one way in which it changes, `life` how it begins, `counted` who counts it. What it has beside its state is
 //! packed, in the bytes in which it is stored: `texts` holds the variable parts, of which `ids` and
 //! `history` know the layout, `body` chooses how much room a machine needs at all.
 
@@ -8,6 +8,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod body;
+mod counted;
 mod error;
 mod history;
 mod ids;
@@ -24,7 +25,7 @@ mod wire;
 use std::sync::Arc;
 
 pub use self::body::BlockMover;
-use self::body::{Body, Position};
+use self::body::Body;
 pub(crate) use self::error::PartError;
 pub use self::history::{HistoryEntry, MAX_ENTRY_REASON_BYTES, MAX_USER_BYTES, MoveKind};
 pub use self::ids::{MAX_ID_BYTES, MAX_IDS};
@@ -49,7 +50,7 @@ pub const MAX_PART_BYTES: usize = u16::MAX as usize;
 /// request ids, times, a history.
 ///
 /// Three words and no more: parts that few machines have are behind one pointer.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Machine {
     definition: Arc<Interned>,
     body: Body,
@@ -70,13 +71,6 @@ fn version_before(version: u32) -> u32 {
 }
 
 impl Machine {
-    pub(crate) fn new(definition: Arc<Interned>, current: StateId) -> Self {
-        Self {
-            definition,
-            body: Body::Plain(Position::new(current, 1)),
-        }
-    }
-
     /// Makes a machine whose only state has the empty name.
     pub fn blank(interner: &Interner) -> Self {
         let (parts, names) = DefinitionParts::blank();
@@ -248,9 +242,7 @@ impl Machine {
     #[must_use]
     pub fn in_state(&self, state: StateId) -> Self {
         let mut other = self.clone();
-        other
-            .body
-            .set_position(Position::new(state, self.version()));
+        other.set_position(state, self.version());
         other
     }
 

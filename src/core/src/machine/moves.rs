@@ -13,7 +13,7 @@ use super::request::{Context, Force, MoveError, Options, Outcome, Request, Verdi
 use super::texts::Buffer;
 use super::timers::deadline;
 use super::times::{MAX_TIME, Times};
-use super::{Machine, body::Position, next_version};
+use super::{Machine, next_version};
 use crate::definition::{Definition, EventId, Fire, StateId, UNNAMED};
 use crate::interner::Interned;
 use crate::rules::Rules;
@@ -189,7 +189,7 @@ impl Machine {
     #[inline]
     pub(super) fn go(&mut self, target: StateId, reason: Option<&str>) {
         let version = next_version(self.version());
-        self.body.set_position(Position::new(target, version));
+        self.set_position(target, version);
         if let Some(reason) = reason {
             self.body.set_reason(reason);
         }
@@ -457,11 +457,11 @@ impl Machine {
             },
             |out| push_history(self.body.history(), names, &change, definition, out),
         );
-        self.body.set_position(Position::new(target, version));
-        self.body.set_rare(planned.times, draft);
-        if let Some(new) = new {
-            self.definition = Arc::clone(new);
+        match new {
+            Some(new) => self.redefine(new, target, version),
+            None => self.set_position(target, version),
         }
+        self.body.set_rare(planned.times, draft);
     }
 }
 

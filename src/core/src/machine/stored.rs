@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::body::Position;
 use super::error::PartError;
 use super::texts::Buffer;
 use super::times::Times;
@@ -77,9 +76,7 @@ impl Machine {
         check_history(&definition, parts)?;
         let copy = |part: &[u8], out: &mut Vec<u8>| out.extend_from_slice(part);
         let mut machine = Self::new(definition, parts.current);
-        machine
-            .body
-            .set_position(Position::new(parts.current, parts.version));
+        machine.set_position(parts.current, parts.version);
         if times.is_none() && parts.ids.is_empty() {
             machine.body.set_reason(parts.reason);
             return Ok(machine);

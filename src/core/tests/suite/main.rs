@@ -10,6 +10,7 @@
 mod model;
 
 mod acceptance;
+mod counts;
 mod current;
 mod deadlines;
 mod events;

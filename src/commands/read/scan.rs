@@ -1,0 +1,144 @@
+//! `SM.SCAN cursor [NAME name [REVISION n]] [STATE state]... [IDLE ms] [MATCH pattern] [COUNT n]`
+
+use std::collections::HashSet;
+
+use redis_state_core::{MAX_TIME, Machine};
+
+use crate::commands::Command;
+use crate::commands::arguments::Arguments;
+use crate::commands::options::{count, number_of, problem_of, revision, text_of, value_of};
+use crate::errors::{CommandError, OptionProblem};
+use crate::server::context::Context;
+use crate::server::key::Keys;
+use crate::server::page::{Page, Query};
+
+/// How many keys a call visits if it doesn't say: as many as SCAN.
+const DEFAULT_COUNT: u32 = 10;
+
+/// Replies with keys of machines, some at a time.
+pub struct Scan;
+
+impl Command for Scan {
+    fn run<'a>(
+        context: Context<'a>,
+        mut keys: Keys<'a>,
+        mut arguments: Arguments<'a>,
+    ) -> Result<(), CommandError> {
+        let cursor = number_of("cursor", arguments.required()?, 0, u64::MAX)?;
+        let wanted = Wanted::read(&mut arguments)?;
+        let query = Query {
+            cursor,
+            count: wanted.count.unwrap_or(DEFAULT_COUNT),
+            pattern: wanted.pattern,
+        };
+        let page = Page::ask::<Machine>(context, &query).map_err(CommandError::OfServer)?;
+        let now = context.now();
+        let mut fits = |name: &&[u8]| keys.glance(name, |machine| wanted.fits(machine, now));
+        let names: Vec<_> = page
+            .names()
+            .filter(|name| fits(name) == Some(true))
+            .collect();
+        context.reply_array(2);
+        context.reply_bytes(page.cursor());
+        context.reply_array(names.len());
+        for name in names {
+            context.reply_bytes(name);
+        }
+        Ok(())
+    }
+}
+
+/// What a machine has to be.
+#[derive(Default)]
+struct Wanted<'a> {
+    name: Option<&'a str>,
+    revision: Option<u32>,
+    /// Any of them; any at all if there is none.
+    states: HashSet<&'a [u8]>,
+    idle: Option<u64>,
+    pattern: Option<&'a [u8]>,
+    count: Option<u32>,
+}
+
+#[derive(Clone, Copy)]
+enum Word {
+    Name,
+    Revision,
+    State,
+    Idle,
+    Match,
+    Count,
+}
+
+const WORDS: &[(&str, Word)] = &[
+    ("NAME", Word::Name),
+    ("REVISION", Word::Revision),
+    ("STATE", Word::State),
+    ("IDLE", Word::Idle),
+    ("MATCH", Word::Match),
+    ("COUNT", Word::Count),
+];
+
+impl<'a> Wanted<'a> {
+    /// Reads the options up to the end, in any order, each once but for STATE.
+    fn read(arguments: &mut Arguments<'a>) -> Result<Self, CommandError> {
+        let mut wanted = Self::default();
+        while !arguments.is_at_end() {
+            wanted.read_one(arguments)?;
+        }
+        if wanted.revision.is_some() && wanted.name.is_none() {
+            return Err(problem_of("REVISION", OptionProblem::Needs("NAME")));
+        }
+        Ok(wanted)
+    }
+
+    fn read_one(&mut self, arguments: &mut Arguments<'a>) -> Result<(), CommandError> {
+        let words = "NAME, REVISION, STATE, IDLE, MATCH or COUNT";
+        match arguments.one_of(WORDS, words)? {
+            Word::Name => {
+                let name = text_of("NAME", value_of(arguments, "NAME")?)?;
+                once("NAME", &mut self.name, name)
+            }
+            Word::Revision => once("REVISION", &mut self.revision, revision(arguments)?),
+            Word::State => {
+                let state = text_of("STATE", value_of(arguments, "STATE")?)?;
+                self.states.insert(state.as_bytes());
+                Ok(())
+            }
+            Word::Idle => {
+                let ms = number_of("IDLE", value_of(arguments, "IDLE")?, 0, MAX_TIME)?;
+                once("IDLE", &mut self.idle, ms)
+            }
+            Word::Match => {
+                let pattern = value_of(arguments, "MATCH")?.bytes();
+                once("MATCH", &mut self.pattern, pattern)
+            }
+            Word::Count => once("COUNT", &mut self.count, count(arguments)?),
+        }
+    }
+
+    fn fits(&self, machine: &Machine, now: u64) -> bool {
+        let definition = machine.definition();
+        let has_name = || self.name.is_none() || definition.label() == self.name;
+        let has_revision = || self.revision.is_none() || definition.revision() == self.revision;
+        let is_there =
+            || self.states.is_empty() || self.states.contains(machine.current_name_bytes());
+        has_name() && has_revision() && is_there() && self.is_idle(machine, now)
+    }
+
+    /// Returns whether a machine has been in its state for so long. One that isn't timed doesn't know.
+    fn is_idle(&self, machine: &Machine, now: u64) -> bool {
+        let Some(ms) = self.idle else {
+            return true;
+        };
+        let since = machine.since();
+        since.is_some_and(|since| now.saturating_sub(since) >= ms)
+    }
+}
+
+fn once<T>(option: &'static str, place: &mut Option<T>, value: T) -> Result<(), CommandError> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(problem_of(option, OptionProblem::Repeated)),
+    }
+}

@@ -1,0 +1,471 @@
+"""Fleets: how many machines are where, by SM.COUNT and SM.DEFINITIONS, against a walk over all keys."""
+
+import collections
+import json
+import random
+
+import pytest
+
+from harness import background_save, follow, rewrite_aof, wait_in_sync, wait_until
+
+STATES = ["new", "paid", "shipped", "lost"]
+
+
+def document(name="order", revision=1, **more):
+    """Returns a document in which every state leads to every other."""
+    rows = {state: {"go": [other for other in STATES if other != state]} for state in STATES}
+    return json.dumps({"map": rows, "name": name, "revision": revision, "initial": "new"} | more)
+
+
+DOCUMENTS = [document(), document(revision=2), document("device", 7), document("device", 7, history=3)]
+# What the name and the revision of each are.
+LABELS = [("order", 1), ("order", 2), ("device", 7)]
+
+
+def count(server, *arguments):
+    """Returns the reply of SM.COUNT as a dictionary."""
+    flat = server.raw("SM.COUNT", *arguments)
+    return {state.decode(): number for state, number in zip(flat[::2], flat[1::2])}
+
+
+def walk(server):
+    """Returns the number of machines by (name, revision) and state, by asking each key of each database."""
+    counts = collections.Counter()
+    for database in range(16):
+        client = server.client(db=database)
+        for key in client.scan_iter(count=1000, _type="StateType"):
+            fields = client.execute_command("SM.INFO", key)
+            if isinstance(fields, list):
+                fields = dict(zip(fields[::2], fields[1::2]))
+            by_name = {name.decode(): value for name, value in fields.items()}
+            label = (by_name["name"].decode(), by_name["revision"])
+            counts[label, by_name["state"].decode()] += 1
+        client.close()
+    return counts
+
+
+def counted(server):
+    """Returns the same by SM.COUNT, without the zeros."""
+    counts = collections.Counter()
+    for name, revision in LABELS:
+        for state, number in count(server, name, "REVISION", revision).items():
+            counts[(name, revision), state] += number
+    return +counts
+
+
+def assert_counts_are_right(server):
+    """Waits for frees in the background, which are counted until they are done."""
+    wait_until(lambda: counted(server) == walk(server), "the counts to be those of a walk")
+    expected = counted(server)
+    for name in ("order", "device"):
+        whole = collections.Counter()
+        for (label, state), number in expected.items():
+            whole[state] += number if label[0] == name else 0
+        assert +collections.Counter(count(server, name)) == +whole
+
+
+class Traffic:
+    """Random commands of all kinds that make, move and remove machines."""
+
+    def __init__(self, server, seed):
+        self.random = random.Random(seed)
+        self.clients = [server.client(db=database) for database in range(3)]
+        self.server = server
+
+    def key(self):
+        return f"m{self.random.randrange(60)}"
+
+    def step(self):
+        client = self.random.choice(self.clients)
+        run, choose = client.execute_command, self.random.choice
+        key, other = self.key(), self.key()
+        document, state = choose(DOCUMENTS), choose(STATES)
+        dump = client.dump(key)
+        steps = [
+            lambda: run("SM.NEW", key, document, "STATE", state),
+            lambda: run("SM.SET", key, document, state),
+            lambda: run("SM.FIRE", key, "go", "TO", state),
+            lambda: run("SM.FORCE", key, state),
+            lambda: run("SM.MUTATE", key, state),
+            lambda: run("SM.RESET", key),
+            lambda: run("SM.REDEFINE", key, document),
+            lambda: run("SM.NEW", key, '{"map":'),
+            lambda: run("DEL", key),
+            lambda: run("UNLINK", key),
+            lambda: run("RENAME", key, other),
+            lambda: run("MOVE", key, self.random.randrange(3)),
+            lambda: run("COPY", key, other, "DB", self.random.randrange(3), "REPLACE"),
+            lambda: dump and client.restore(other, 0, dump, replace=True),
+            lambda: run("PEXPIRE", key, 1),
+            lambda: run("SET", key, "text"),
+            lambda: client.eval("redis.call('SM.FIRE', KEYS[1], 'go', 'TO', ARGV[1])", 1, key, state),
+            lambda: self.transaction(client, key, document, state),
+        ]
+        self.try_(choose(steps))
+
+    @staticmethod
+    def transaction(client, key, document, state):
+        with client.pipeline() as pipe:
+            pipe.execute_command("SM.SET", key, document)
+            pipe.execute_command("SM.FORCE", key, state)
+            pipe.execute()
+
+    @staticmethod
+    def try_(step):
+        """Errors are part of the traffic: of missing keys, and of keys of another type."""
+        try:
+            step()
+        except Exception as why:
+            if "Connection" in type(why).__name__:
+                raise
+
+    def run(self, steps):
+        for _ in range(steps):
+            self.step()
+
+    def close(self):
+        for client in self.clients:
+            client.close()
+
+
+@pytest.fixture
+def traffic(server):
+    traffic = Traffic(server, seed=12)
+    traffic.run(1500)
+    yield traffic
+    traffic.close()
+
+
+def test_the_counts_after_random_traffic(server, traffic):
+    for _ in range(5):
+        traffic.run(300)
+        assert_counts_are_right(server)
+    assert sum(counted(server).values()) > 30
+
+
+AFTER = {
+    "a reload": ["DEBUG", "RELOAD"],
+    "SWAPDB": ["SWAPDB", "0", "1"],
+    "FLUSHDB": ["FLUSHDB"],
+    "FLUSHDB ASYNC": ["FLUSHDB", "ASYNC"],
+    "FLUSHALL ASYNC": ["FLUSHALL", "ASYNC"],
+}
+
+
+@pytest.mark.parametrize("what", AFTER)
+def test_the_counts_after(server, traffic, what):
+    assert_counts_are_right(server)
+    before = counted(server)
+    server.run(*AFTER[what])
+    assert_counts_are_right(server)
+    if what in ("a reload", "SWAPDB"):
+        assert counted(server) == before
+
+
+def test_the_counts_after_a_restart(server, traffic):
+    background_save(server)
+    before = walk(server)
+    server.restart()
+    assert counted(server) == before == walk(server)
+
+
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_the_counts_after_the_aof_was_rewritten_and_read(servers, preamble):
+    server = servers.start(["appendonly yes", f"aof-use-rdb-preamble {preamble}"])
+    traffic = Traffic(server, seed=3)
+    traffic.run(500)
+    rewrite_aof(server)
+    traffic.run(500)
+    traffic.close()
+    assert_counts_are_right(server)
+    server.restart()
+    assert sum(counted(server).values()) > 30
+    assert_counts_are_right(server)
+
+
+@pytest.mark.parametrize("load", ["disabled", "swapdb"])
+def test_the_counts_of_a_replica(servers, load):
+    primary = servers.start()
+    replica = servers.start([f"repl-diskless-load {load}"])
+    old = Traffic(replica, seed=5)
+    old.run(500)
+    old.close()
+    traffic = Traffic(primary, seed=4)
+    traffic.run(500)
+    follow(replica, primary)
+    wait_in_sync(primary, replica)
+    traffic.run(500)
+    traffic.close()
+    wait_in_sync(primary, replica)
+    for server in (primary, replica):
+        assert_counts_are_right(server)
+    assert sum(counted(primary).values()) > 30
+    assert counted(primary) == counted(replica)
+
+
+def test_the_counts_after_evictions(server):
+    client = server.client()
+    for at in range(5000):
+        client.execute_command("SM.SET", f"m{at}", DOCUMENTS[at % 4])
+    server.run("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+    used = int(server.info("memory")["used_memory"])
+    server.run("CONFIG", "SET", "maxmemory", used - 300_000)
+    wait_until(lambda: int(server.info("stats")["evicted_keys"]) > 100, "evictions")
+    server.run("CONFIG", "SET", "maxmemory", 0)
+    assert_counts_are_right(server)
+    client.close()
+
+
+def test_a_state_without_machines_is_there_with_zero(server):
+    server.run("SM.SET", "m", document())
+    assert count(server, "order") == {"new": 1, "paid": 0, "shipped": 0, "lost": 0}
+    server.run("SM.FORCE", "m", "lost")
+    assert count(server, "order") == {"new": 0, "paid": 0, "shipped": 0, "lost": 1}
+
+
+def test_a_name_that_is_unknown_has_no_states(server):
+    server.run("SM.SET", "m", document())
+    server.run("SM.CREATE", "blank")
+    assert count(server, "nothing") == count(server, "") == count(server, b"\xff") == {}
+    assert count(server, "order", "REVISION", 2) == {}
+    server.run("DEL", "m")
+    assert count(server, "order") == {}
+
+
+def test_definitions_of_one_name_are_summed_by_state(server):
+    other = {"map": {"lost": ["found"]}, "name": "order", "revision": 1, "initial": "found"}
+    for at, text in enumerate([document(), document(), json.dumps(other), document(revision=2)]):
+        server.run("SM.SET", f"m{at}", text)
+    server.run("SM.FORCE", "m0", "lost")
+    server.run("SM.FORCE", "m2", "lost")
+    rest = {"paid": 0, "shipped": 0}
+    assert count(server, "order", "REVISION", 1) == rest | {"new": 1, "lost": 2, "found": 0}
+    assert count(server, "order") == rest | {"new": 2, "lost": 2, "found": 0}
+
+
+def test_the_reply_is_a_map(server):
+    server.run("SM.SET", "m", '{"map":{"a":["b"]},"name":"n","initial":"a"}')
+    with server.wire() as wire:
+        assert wire("SM.COUNT", "n") == b"*4\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n:0\r\n"
+        wire("HELLO", "3")
+        assert wire("SM.COUNT", "n") == b"%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n:0\r\n"
+        assert wire("SM.COUNT", "none") == b"%0\r\n"
+
+
+NUMBER = "expected a whole number from"
+WRONG = {
+    "SM.COUNT n REVISION": "REVISION: there is no value after it",
+    "SM.COUNT n REVISION x": f"REVISION: {NUMBER} 0 to 4294967295, found 'x'",
+    "SM.COUNT n REVISION -1": f"REVISION: {NUMBER} 0 to 4294967295, found '-1'",
+    "SM.COUNT n REVISION 4294967296": f"REVISION: {NUMBER} 0 to 4294967295, found '4294967296'",
+    "SM.COUNT n STATE a": "unknown option 'STATE' for SM.COUNT: expected REVISION",
+}
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_what_is_wrong_is_said(db, command):
+    with db.server.wire() as wire:
+        assert wire(*command.split()) == f"-ERR {WRONG[command]}\r\n".encode()
+
+
+def definitions(server):
+    replies = server.raw("SM.DEFINITIONS")
+    return [{name.decode(): value for name, value in zip(one[::2], one[1::2])} for one in replies]
+
+
+def test_definitions_come_by_name_and_revision(server):
+    named = [("b", 1), ("a", 10), ("a", 9), ("aa", 0)]
+    for at, (name, revision) in enumerate(named):
+        server.run("SM.SET", f"m{at}", document(name, revision))
+    server.run("SM.SET", "none", '{"map":{"a":["b"]},"name":"b","initial":"a"}')
+    server.run("SM.CREATE", "blank")
+    server.run("COPY", "m0", "copy", "DB", "3")
+    found = definitions(server)
+    assert [(one["name"].decode(), one["revision"]) for one in found] == [
+        ("a", 9), ("a", 10), ("aa", 0), ("b", None), ("b", 1),
+    ]  # fmt: skip
+    assert [one["machines"] for one in found] == [1, 1, 1, 1, 2]
+    assert (found[0]["states"], found[0]["transitions"]) == (4, 12)
+    assert (found[3]["states"], found[3]["transitions"]) == (2, 1)
+    server.run("FLUSHALL")
+    assert definitions(server) == []
+
+
+def test_the_bytes_are_the_share_in_memory_usage(server):
+    """A machine's own memory doesn't change with the number of its definition's machines."""
+    server.run("SM.SET", "m0", document())
+    alone = server.run("MEMORY", "USAGE", "m0")
+    (definition,) = definitions(server)
+    server.run("SM.SET", "m1", document())
+    half = definition["bytes"] // 2
+    assert alone - server.run("MEMORY", "USAGE", "m0") == half
+
+
+def scan(client, *options):
+    """Returns the keys of all calls of a scan, with repeats."""
+    cursor, keys = b"0", []
+    while True:
+        cursor, found = client.execute_command("SM.SCAN", cursor, *options)
+        keys += found
+        if cursor == b"0":
+            return keys
+
+
+def names(*numbers):
+    return {f"m{number}".encode() for number in numbers}
+
+
+@pytest.fixture
+def fleet(server):
+    """Eight machines: two of each document, the second one paid; and keys of other types."""
+    for at in range(8):
+        server.run("SM.NEW", f"m{at}", DOCUMENTS[at // 2], "STATE", STATES[at % 2])
+    server.run("SM.CREATE", "m8")
+    server.run("SET", "text", "1")
+    server.run("RPUSH", "list", "1")
+    server.run("SM.NEW", "elsewhere", DOCUMENTS[0])
+    server.run("MOVE", "elsewhere", 1)
+    return server
+
+
+FOUND = {
+    "": range(9),
+    "NAME order": range(4),
+    "NAME device": range(4, 8),
+    "NAME order REVISION 2": [2, 3],
+    "REVISION 7 NAME device": range(4, 8),
+    "NAME order REVISION 3": [],
+    "NAME none": [],
+    "STATE paid": [1, 3, 5, 7],
+    "STATE paid STATE new STATE none": range(8),
+    "STATE none": [],
+    "NAME order STATE paid": [1, 3],
+    "MATCH m[0-2]": range(3),
+    "MATCH *": range(9),
+    "match m1 state paid count 1": [1],
+    "IDLE 0": [6, 7],
+    "IDLE 3600000": [],
+}
+
+
+@pytest.mark.parametrize("options", FOUND)
+def test_a_scan_finds_the_machines_that_fit(fleet, options):
+    assert set(scan(fleet.client(), *options.split())) == names(*FOUND[options])
+
+
+def test_idle_counts_from_when_the_state_was_entered(fleet):
+    client = fleet.client()
+    wait_until(lambda: set(scan(client, "IDLE", "200")) == names(6, 7), "both machines to be idle")
+    client.execute_command("SM.FORCE", "m7", "lost")
+    assert set(scan(client, "IDLE", "200")) <= names(6)
+
+
+def test_a_scan_of_an_empty_database(server):
+    assert server.raw("SM.SCAN", "0") == [b"0", []]
+
+
+def test_a_call_visits_as_many_keys_as_it_is_told(server):
+    client = server.client()
+    with client.pipeline() as pipe:
+        for at in range(1000):
+            pipe.execute_command("SM.CREATE", f"m{at}")
+        pipe.execute()
+    for number, most in ((None, 30), (1, 20), (100, 140)):
+        options = () if number is None else ("COUNT", number)
+        cursor, found = client.execute_command("SM.SCAN", "0", *options)
+        assert cursor != b"0"
+        assert (number or 10) / 2 <= len(found) <= most
+
+
+def test_machines_that_stay_are_found_while_keys_come_and_go(server):
+    """Each at least once, whatever the hash table does meanwhile, and nothing that isn't a machine."""
+    client, dice = server.client(), random.Random(7)
+    for at in range(500):
+        client.execute_command("SM.NEW", f"stays{at}", DOCUMENTS[0])
+    cursor, keys, machines = b"0", [], set()
+    while True:
+        cursor, found = client.execute_command("SM.SCAN", cursor, "NAME", "order")
+        keys += found
+        if cursor == b"0":
+            break
+        with client.pipeline() as pipe:
+            for _ in range(100):
+                at = dice.randrange(3000)
+                if dice.random() < 0.5:
+                    pipe.execute_command("SM.SET", f"comes{at}", DOCUMENTS[0])
+                    machines.add(f"comes{at}".encode())
+                else:
+                    pipe.execute_command("SET", f"text{at}", "1")
+            for _ in range(60):
+                pipe.execute_command("DEL", f"comes{dice.randrange(3000)}", f"text{dice.randrange(3000)}")
+            pipe.execute()
+    stays = {f"stays{at}".encode() for at in range(500)}
+    assert stays <= set(keys) <= stays | machines
+
+
+def test_a_scan_is_no_use_of_a_key(server):
+    client = server.client()
+    client.execute_command("SM.NEW", "m", DOCUMENTS[3])
+    wait_until(lambda: client.object("idletime", "m") >= 2, "the key to be idle")
+    scan(client, "STATE", "new", "NAME", "device", "IDLE", "0")
+    assert client.object("idletime", "m") >= 2
+    client.config_set("maxmemory-policy", "allkeys-lfu")
+    client.execute_command("SM.SET", "n", DOCUMENTS[3])
+    before = client.object("freq", "n")
+    for _ in range(300):
+        scan(client, "STATE", "new")
+    assert client.object("freq", "n") <= before
+
+
+def test_an_expired_machine_is_not_found(server):
+    client = server.client()
+    client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    for key in ("goes", "stays"):
+        client.execute_command("SM.CREATE", key)
+    client.pexpire("goes", 1)
+    wait_until(lambda: client.pttl("goes") == -2, "the expiry")
+    assert scan(client) == [b"stays"]
+
+
+def test_a_scan_in_a_script_and_in_a_transaction(fleet):
+    client = fleet.client()
+    script = "return redis.call('SM.SCAN', '0', 'STATE', 'paid', 'COUNT', '100')"
+    assert set(client.eval(script, 0)[1]) == names(1, 3, 5, 7)
+    with client.pipeline() as pipe:
+        pipe.execute_command("SM.SCAN", "0", "COUNT", "100")
+        ((cursor, found),) = pipe.execute()
+    assert (cursor, set(found)) == (b"0", names(*range(9)))
+
+
+WRONG_SCANS = {
+    "x": f"cursor: {NUMBER} 0 to 18446744073709551615, found 'x'",
+    "-1": f"cursor: {NUMBER} 0 to 18446744073709551615, found '-1'",
+    "18446744073709551616": f"cursor: {NUMBER} 0 to 18446744073709551615, found '18446744073709551616'",
+    "0 COUNT 0": f"COUNT: {NUMBER} 1 to 4294967295, found '0'",
+    "0 COUNT x": f"COUNT: {NUMBER} 1 to 4294967295, found 'x'",
+    "0 COUNT": "COUNT: there is no value after it",
+    "0 COUNT 1 COUNT 2": "COUNT: option given twice",
+    "0 REVISION 1": "REVISION: expected NAME beside it",
+    "0 NAME n REVISION x": f"REVISION: {NUMBER} 0 to 4294967295, found 'x'",
+    "0 NAME n NAME m": "NAME: option given twice",
+    "0 STATE": "STATE: there is no value after it",
+    "0 IDLE -1": f"IDLE: {NUMBER} 0 to 9007199254740991, found '-1'",
+    "0 IDLE 1.5": f"IDLE: {NUMBER} 0 to 9007199254740991, found '1.5'",
+    "0 IDLE 1 IDLE 1": "IDLE: option given twice",
+    "0 MATCH": "MATCH: there is no value after it",
+    "0 MATCH a MATCH b": "MATCH: option given twice",
+    "0 TYPE string": "unknown option 'TYPE' for SM.SCAN: expected NAME, REVISION, STATE, IDLE, MATCH or COUNT",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG_SCANS)
+def test_what_is_wrong_with_a_scan_is_said(db, arguments):
+    with db.server.wire() as wire:
+        assert wire("SM.SCAN", *arguments.split()) == f"-ERR {WRONG_SCANS[arguments]}\r\n".encode()
+
+
+@pytest.mark.parametrize("option", ["NAME", "STATE"])
+def test_a_name_that_is_no_text(db, option):
+    with db.server.wire() as wire:
+        reply = wire("SM.SCAN", "0", option, b"a\xff")
+    assert reply == f"-ERR {option}: text is not UTF-8 at byte 1\r\n".encode()
