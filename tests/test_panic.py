@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(
     not FAULT_MODULE.exists(), reason=f"no fault-injection build at {FAULT_MODULE}: make build-tests"
 )
 
-COMMANDS = {name: call(name, "m") for name in METADATA}
+COMMANDS = {name: call(name, "m") for name in METADATA} | {"SM.EMIT": ["SM.EMIT", "m", "moves", "MOVE", "boo"]}
 
 
 @pytest.fixture
