@@ -13,6 +13,7 @@ from figures import Figure, Skip
 #: What a history remembers of each move, beside the move itself.
 WHO, WHY = "12345678", "customerpaid"
 FAR_MS = 10**9
+STREAM = "moves"
 
 
 def run(scale):
@@ -45,6 +46,8 @@ def plans(floor=None, server=None):
         "SM.FIRE, 5,000 states": _round_trip(5000, 4),
         "SM.FIRE with a history": ([remembered], [fire], b"*3"),
         "SM.FIRE with a history, BY and REASON": ([remembered], [(*fire, *why)], b"*3"),
+        "SM.EMIT": ([remembered], [("SM.EMIT", KEY, STREAM, "FIRE", "go", *why)], b"*4"),
+        "a quarter of SM.FIRE and XADD in a MULTI": ([remembered], _fire_and_add(*fire, *why), b""),
     }
     if server:
         script = server("SCRIPT", "LOAD", baselines.FIRE).split(b"\r\n")[1]
@@ -57,6 +60,14 @@ def plans(floor=None, server=None):
         plans["module floor"] = ([word], [("FLOOR.FIRE", KEY, "go")], b"*3")
         plans["module floor, with time and user"] = ([word], [("FLOOR.TIMED", KEY, "go")], b"*3")
     return plans
+
+
+def _fire_and_add(*fire):
+    """Returns what a client sends to make a move and write an entry of it, with the fields of SM.EMIT."""
+    values = KEY, "confirmed", "confirmed", "go", "2", "1795611086997", "default", WHO, WHY, ""
+    names = "key", "from", "to", "event", "version", "at", "user", "by", "reason", "id"
+    entry = [part for pair in zip(names, values) for part in pair]
+    return [("MULTI",), fire, ("XADD", STREAM, "*", *entry), ("EXEC",)]
 
 
 def toggle(**more):
@@ -81,6 +92,7 @@ def _figures(plain):
         return Figure(what, plain[one] / plain[other], at_most=at_most, peers={n: plain[n] for n in beside})
 
     remembered = "SM.FIRE with a history"
+    plain["SM.FIRE and XADD in a MULTI"] = 4 * plain.pop("a quarter of SM.FIRE and XADD in a MULTI")
     return [
         figure("SM.FIRE / SET, instructions", "SM.FIRE", "SET", 1.45, "module floor"),
         figure("a refused SM.FIRE / SET, instructions", "refused SM.FIRE", "SET", 1.35),
@@ -90,4 +102,6 @@ def _figures(plain):
                "module floor, with time and user"),
         figure("the same with BY and REASON / a Lua script that does as much, instructions",
                f"{remembered}, BY and REASON", "Lua script", 0.12),
+        figure("SM.EMIT / SM.FIRE and XADD in a MULTI, with a history, instructions",
+               "SM.EMIT", "SM.FIRE and XADD in a MULTI", 0.80),
     ]  # fmt: skip
