@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use redis_module::raw;
 
 use crate::server::api::{OK, api, clock, is_valkey, names_current_user};
+use crate::server::reply::CallReply;
 
 /// The context of a running command.
 ///
@@ -303,29 +304,18 @@ impl<'a> Context<'a> {
     /// If it replied with an error, whether other keys would get the same.
     pub fn call_on_key(self, command: &CStr, key: &[u8]) -> Result<(), Refusal> {
         // SAFETY: by invariant 1; `!` replicates, `S` and `E` check and make errors replies, `b` is
-        // bytes and their length; the reply is freed once, and its text is not used after that.
-        unsafe {
-            let reply = api!(RedisModule_Call)(
+        // bytes and their length; the reply belongs to the caller.
+        let reply = unsafe {
+            CallReply::new(api!(RedisModule_Call)(
                 self.raw,
                 command.as_ptr(),
                 c"!SEb".as_ptr(),
                 key.as_ptr().cast::<c_char>(),
                 key.len(),
-            );
-            if reply.is_null() {
-                return Err(Refusal::OfThisKey);
-            }
-            let kind = api!(RedisModule_CallReplyType(reply));
-            let mut length = 0;
-            let result = if i64::from(kind) == raw::REDISMODULE_REPLY_ERROR as i64 {
-                let text = api!(RedisModule_CallReplyStringPtr(reply, &raw mut length));
-                Err(Refusal::of(std::slice::from_raw_parts(text.cast(), length)))
-            } else {
-                Ok(())
-            };
-            api!(RedisModule_FreeCallReply(reply));
-            result
-        }
+            ))
+        };
+        let reply = reply.ok_or(Refusal::OfThisKey)?;
+        reply.error().map_or(Ok(()), |why| Err(Refusal::of(why)))
     }
 
     /// Tells WATCH and client-side caching that a key has changed.

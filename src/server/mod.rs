@@ -30,6 +30,7 @@ pub mod load;
 pub mod log;
 pub mod page;
 pub mod privacy;
+mod reply;
 pub mod scan;
 pub mod stream;
 pub mod value_type;

@@ -1,12 +1,10 @@
 //! The server's own SCAN, for the keys of a type.
 
 use std::ffi::{CStr, c_char};
-use std::slice;
-
-use redis_module::raw;
 
 use crate::server::api::api;
 use crate::server::context::Context;
+use crate::server::reply::CallReply;
 use crate::server::value_type::ValueType;
 
 /// Which keys SCAN shows.
@@ -19,12 +17,8 @@ pub struct Query<'a> {
     pub pattern: Option<&'a [u8]>,
 }
 
-/// What SCAN replied.
-///
-/// # Invariants
-///
-/// 1. The pointer is an array of a string and an array of strings, alive, and belongs to this value.
-pub struct Page(*mut raw::RedisModuleCallReply);
+/// What SCAN replied: an array of the cursor and an array of names.
+pub struct Page(CallReply);
 
 impl Page {
     /// Asks for keys that hold a `T`, in the selected database.
@@ -43,7 +37,7 @@ impl Page {
         // length, `c` is a text that ends in NUL; the reply belongs to the caller.
         let reply = unsafe {
             let (scan, format) = (c"SCAN".as_ptr(), c"Ebcbcccb".as_ptr());
-            api!(RedisModule_Call)(
+            CallReply::new(api!(RedisModule_Call)(
                 context.raw(),
                 scan,
                 format,
@@ -57,62 +51,22 @@ impl Page {
                 word(c"MATCH"),
                 start(pattern),
                 pattern.len(),
-            )
+            ))
         };
-        Self::of(reply)
-    }
-
-    fn of(reply: *mut raw::RedisModuleCallReply) -> Result<Self, Box<str>> {
-        if reply.is_null() {
-            return Err("ERR the server has no SCAN".into());
+        let reply = reply.ok_or("ERR the server has no SCAN")?;
+        match reply.error() {
+            Some(why) => Err(String::from_utf8_lossy(why).into()),
+            None => Ok(Self(reply)),
         }
-        // Freed in any case from here on. If it is an error, nothing relies on invariant 1.
-        let page = Self(reply);
-        // SAFETY: the reply is alive.
-        let kind = i64::from(unsafe { api!(RedisModule_CallReplyType(reply)) });
-        if kind == raw::REDISMODULE_REPLY_ARRAY as i64 {
-            return Ok(page);
-        }
-        Err(String::from_utf8_lossy(text(reply)).into())
     }
 
     /// Returns where to go on; `0` at the end.
     pub fn cursor(&self) -> &[u8] {
-        text(self.element(0))
+        self.0.text_at(0)
     }
 
     /// Returns the names of the keys.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
-        let names = self.element(1);
-        // SAFETY: by invariant 1.
-        let count = unsafe { api!(RedisModule_CallReplyLength(names)) };
-        // SAFETY: as above.
-        (0..count)
-            .map(move |at| text(unsafe { api!(RedisModule_CallReplyArrayElement(names, at)) }))
-    }
-
-    fn element(&self, at: usize) -> *mut raw::RedisModuleCallReply {
-        // SAFETY: by invariant 1. The element belongs to the reply.
-        unsafe { api!(RedisModule_CallReplyArrayElement(self.0, at)) }
-    }
-}
-
-/// Returns the text of a reply that is alive for `'a`; empty if it has none.
-fn text<'a>(reply: *mut raw::RedisModuleCallReply) -> &'a [u8] {
-    let mut length = 0;
-    // SAFETY: the reply is alive, or null, which has no text; its text lives as long as it does.
-    unsafe {
-        let start = api!(RedisModule_CallReplyStringPtr(reply, &raw mut length));
-        if start.is_null() {
-            return &[];
-        }
-        slice::from_raw_parts(start.cast(), length)
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        // SAFETY: by invariant 1, and not used after.
-        unsafe { api!(RedisModule_FreeCallReply(self.0)) };
+        self.0.texts_at(1)
     }
 }
