@@ -242,6 +242,7 @@ fn stream_text(why: StreamError) -> &'static str {
         }
         StreamError::IdTooSmall => "the stream has an entry with that id or a greater one",
         StreamError::TooLarge => "the entry is too large for a stream",
+        StreamError::Interference => "another module has changed the machine meanwhile",
     }
 }
 

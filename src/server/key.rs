@@ -60,6 +60,12 @@ pub struct WriteKey<'k, T> {
     name: Str<'k>,
 }
 
+/// How a key is opened to read its value for nobody. Older servers ignore the flags that they don't know.
+const FOR_NOBODY: u32 = raw::REDISMODULE_READ
+    | raw::REDISMODULE_OPEN_KEY_NOTOUCH
+    | raw::REDISMODULE_OPEN_KEY_NONOTIFY
+    | raw::REDISMODULE_OPEN_KEY_NOSTATS;
+
 impl<'a> Keys<'a> {
     /// # Safety
     ///
@@ -90,12 +96,7 @@ impl<'a> Keys<'a> {
     ///
     /// If the key holds a value of another type.
     pub fn look_at<T: ValueType>(&mut self, name: Str<'a>) -> Result<ReadKey<'_, T>, WrongType> {
-        // Older servers ignore the flags that they don't know.
-        let mode = raw::REDISMODULE_READ
-            | raw::REDISMODULE_OPEN_KEY_NOTOUCH
-            | raw::REDISMODULE_OPEN_KEY_NONOTIFY
-            | raw::REDISMODULE_OPEN_KEY_NOSTATS;
-        let handle = Handle::open(self.context, name, mode);
+        let handle = Handle::open(self.context, name, FOR_NOBODY);
         Ok(ReadKey {
             value: handle.value()?,
             _handle: handle,
@@ -113,12 +114,16 @@ impl<'a> Keys<'a> {
     ) -> Option<R> {
         // Closed before the name goes.
         let name = OwnedStr::new(self.context, name);
-        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
-        let handle = Handle::open(self.context, name.as_str(), mode);
+        let handle = Handle::open(self.context, name.as_str(), FOR_NOBODY);
         let value = handle.value::<T>().ok()??;
         // SAFETY: the value came from `Box::into_raw` and is alive while the key is open; the borrow
         // of `self` keeps others from opening it meanwhile.
         Some(show(unsafe { value.as_ref() }))
+    }
+
+    /// Lets a key go that has expired. Whoever hears of that has done so before others are opened.
+    pub fn let_expire(&mut self, name: Str<'a>) {
+        drop(Handle::open_to_write(self.context, name));
     }
 
     /// Opens a key to store a value, or to change its value.
@@ -171,8 +176,7 @@ impl<'k, T: ValueType> WriteKey<'k, T> {
 
     /// Deletes the key.
     pub fn delete(&mut self) {
-        // SAFETY: the handle is open for writing. The server frees the value.
-        unsafe { api!(RedisModule_DeleteKey(self.handle.0)) };
+        self.handle.delete();
         self.value = None;
     }
 
@@ -210,29 +214,17 @@ impl<'k, T: ValueType> WriteKey<'k, T> {
         Self::open(context, name)
     }
 
-    /// Closes the key and opens it again.
-    ///
-    /// # Errors
-    ///
-    /// If the key holds a value of another type now.
-    pub(super) fn reopen(self) -> Result<Self, WrongType> {
-        let (context, name) = (self.context, self.name);
-        drop(self);
-        Self::open(context, name)
-    }
-
     /// Opens a stream beside this key.
-    ///
-    /// # Errors
-    ///
-    /// If this key holds a value of another type now, because the stream had expired and somebody who
-    /// heard of that has changed the key.
-    pub fn with_stream(self, name: Str<'k>) -> Result<WithStream<'k, T>, WrongType> {
+    pub fn with_stream(self, name: Str<'k>) -> WithStream<'k, T> {
         WithStream::new(self.context, self, name)
     }
 
+    pub(super) fn name(&self) -> Str<'k> {
+        self.name
+    }
+
     #[inline(always)]
-    fn open(context: Context<'k>, name: Str<'k>) -> Result<Self, WrongType> {
+    pub(super) fn open(context: Context<'k>, name: Str<'k>) -> Result<Self, WrongType> {
         let handle = Handle::open_to_write(context, name);
         Ok(Self {
             value: handle.value()?,
@@ -289,6 +281,12 @@ impl Handle {
 
     pub(super) fn raw(&self) -> *mut raw::RedisModuleKey {
         self.0
+    }
+
+    /// Deletes the key, which is open for writing.
+    pub(super) fn delete(&self) {
+        // SAFETY: by invariant 1. The server frees the value.
+        unsafe { api!(RedisModule_DeleteKey(self.0)) };
     }
 
     /// Returns the type of the value.

@@ -11,7 +11,7 @@ use redis_module::raw;
 
 use crate::server::api::{OK, api};
 use crate::server::context::{Context, Sent, Str, Word};
-use crate::server::key::{Handle, WriteKey, WrongType};
+use crate::server::key::{Handle, WriteKey};
 use crate::server::value_type::ValueType;
 
 /// The type of a key that holds a stream.
@@ -26,11 +26,14 @@ const EMPTY: i32 = raw::REDISMODULE_KEYTYPE_EMPTY as i32;
 ///
 /// # Invariants
 ///
-/// 1. No code but ours has run since both were opened. Opening a key can run what others subscribed to
-///    keyspace events, if that deletes an expired one. Then the key is missing, and both are opened
-///    anew: the server's clock stands still for the length of a command, so nothing else expires.
+/// 1. No code but ours has run since the key was opened. Two calls can run what others subscribed to
+///    keyspace events: opening a key that has expired, which was done before
+///    ([`Keys::let_expire`](crate::server::key::Keys::let_expire)); and making the stream, for which the
+///    key is closed.
 pub struct WithStream<'k, T> {
-    key: WriteKey<'k, T>,
+    /// `None` if it holds a value of another type since the stream was made.
+    key: Option<WriteKey<'k, T>>,
+    key_name: Str<'k>,
     stream: Handle,
     context: Context<'k>,
     name: Str<'k>,
@@ -121,39 +124,29 @@ pub enum StreamError {
     IdTooSmall,
     /// The entry is too large.
     TooLarge,
+    /// Somebody who heard of the new stream has changed the other key.
+    Interference,
 }
 
 impl<'k, T: ValueType> WithStream<'k, T> {
     /// Opens a stream, or the missing key of one, beside a key.
-    ///
-    /// # Errors
-    ///
-    /// If the first key holds a value of another type now.
-    pub(super) fn new(
-        context: Context<'k>,
-        mut key: WriteKey<'k, T>,
-        name: Str<'k>,
-    ) -> Result<Self, WrongType> {
-        let mut stream = Handle::open_to_write(context, name);
-        if stream.kind() == EMPTY {
-            drop(stream);
-            key = key.reopen()?;
-            stream = Handle::open_to_write(context, name);
-        }
-        Ok(Self {
-            key,
-            stream,
+    pub(super) fn new(context: Context<'k>, key: WriteKey<'k, T>, name: Str<'k>) -> Self {
+        Self {
+            key_name: key.name(),
+            key: Some(key),
+            stream: Handle::open_to_write(context, name),
             context,
             name,
-        })
+        }
     }
 
     /// Returns the value of the key; `None` for a missing key.
     pub fn value_mut(&mut self) -> Option<&mut T> {
-        self.key.value_mut()
+        self.key.as_mut()?.value_mut()
     }
 
-    /// Appends an entry of fields with these names and values. Makes a stream if there is none.
+    /// Appends an entry of fields with these names and values. Makes a stream if there is none; then
+    /// `is_same` says whether the value of the key is still the one that it was.
     ///
     /// # Errors
     ///
@@ -164,14 +157,36 @@ impl<'k, T: ValueType> WithStream<'k, T> {
         values: [Sent<'_>; N],
         id: NewId,
         keep: Keep,
+        is_same: impl FnOnce(&T) -> bool,
     ) -> Result<Appended, StreamError> {
-        let kind = self.stream.kind();
-        if kind != STREAM && kind != EMPTY {
-            return Err(StreamError::WrongType);
-        }
-        let id = add(&self.stream, names, values, id)?;
+        let id = match self.stream.kind() {
+            STREAM => add(&self.stream, names, values, id)?,
+            EMPTY => self.begin(names, values, id, is_same)?,
+            _ => return Err(StreamError::WrongType),
+        };
         let left = trim(&self.stream, keep);
         Ok(Appended { id, left })
+    }
+
+    /// Makes the stream, with its first entry. The server publishes at once that there is a new key, so
+    /// the other one is closed meanwhile.
+    fn begin<const N: usize>(
+        &mut self,
+        names: &'static [Word; N],
+        values: [Sent<'_>; N],
+        id: NewId,
+        is_same: impl FnOnce(&T) -> bool,
+    ) -> Result<EntryId, StreamError> {
+        self.key = None;
+        let added = add(&self.stream, names, values, id);
+        self.key = WriteKey::open(self.context, self.key_name).ok();
+        let is_same = self.value_mut().is_some_and(|value| is_same(value));
+        let added = match added {
+            Ok(_) if !is_same => Err(StreamError::Interference),
+            added => added,
+        };
+        // Redis 7.0 leaves an empty stream where it could not append.
+        added.inspect_err(|_| self.stream.delete())
     }
 
     /// Tells WATCH, client-side caching, those who wait and keyspace events that the key has changed,
@@ -181,7 +196,9 @@ impl<'k, T: ValueType> WithStream<'k, T> {
         // Closing it wakes those who wait for it.
         drop(self.stream);
         context.signal_modified(name);
-        self.key.commit(event);
+        if let Some(key) = self.key {
+            key.commit(event);
+        }
         let class = raw::REDISMODULE_NOTIFY_STREAM;
         context.notify_class(class, c"xadd", name);
         if appended.left.is_some() {

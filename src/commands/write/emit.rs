@@ -5,8 +5,9 @@
 //! command with the id of the entry in it, so that what is both or neither here is so there.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
-use redis_state_core::{Checked, Machine, Options, Outcome, Planned, Request, Verdict};
+use redis_state_core::{Checked, Machine, Options, Outcome, Planned, Request, StateId, Verdict};
 
 use crate::commands::arguments::Arguments;
 use crate::commands::options::{self, Given};
@@ -122,6 +123,7 @@ fn make<'a>(
     emission: &Emission<'a, '_>,
 ) -> Result<(), CommandError> {
     let asked = emission.asked;
+    keys.let_expire(emission.stream);
     let mut key = keys.write::<Machine>(asked.key)?;
     let moment = emission.moment();
     let is_first = moment.is_none();
@@ -130,11 +132,8 @@ fn make<'a>(
     if is_first {
         key = due::fire_first(context, key, asked.key, clock)?;
     }
+    let mut keys = key.with_stream(emission.stream);
     // Nothing is written to a missing key, whatever the other one holds.
-    if key.value_mut().is_none() {
-        return reply_missing_key(context);
-    }
-    let mut keys = key.with_stream(emission.stream)?;
     let Some(machine) = keys.value_mut() else {
         return reply_missing_key(context);
     };
@@ -151,7 +150,11 @@ fn make<'a>(
     };
     let entry = entry(context, machine, emission, &planned, &moment.user);
     let (id, keep) = emission.id_and_keep();
-    let appended = keys.append(&NAMES, entry.each_ref().map(Value::sent), id, keep)?;
+    let (definition, place) = (Arc::clone(machine.definition()), place(machine));
+    let is_same =
+        |now: &Machine| Arc::ptr_eq(now.definition(), &definition) && self::place(now) == place;
+    let values = entry.each_ref().map(Value::sent);
+    let appended = keys.append(&NAMES, values, id, keep, is_same)?;
     if let Some(machine) = keys.value_mut() {
         let before = machine.deadline_handle();
         machine.apply(&planned);
@@ -171,6 +174,11 @@ fn make<'a>(
     }
     finish(context, keys, asked.event, &appended, id.bytes());
     Ok(())
+}
+
+/// Returns where a machine is in its life.
+fn place(machine: &Machine) -> (StateId, u32) {
+    (machine.current(), machine.version())
 }
 
 /// Replies to a request that changes nothing.
