@@ -13,6 +13,7 @@ from harness import (
     NIL,
     NIL3,
     OK,
+    SECOND_MODULE,
     array,
     bulk,
     digest,
@@ -618,3 +619,28 @@ def test_kill_leaves_both_or_neither(servers):
             version = dict(zip(*[iter(db.execute_command("SM.INFO", "m"))] * 2))[b"version"]
             assert version - acknowledged in (0, 1), round_
             assert [fields["version"] for _, fields in entries(db)] == [str(v) for v in range(2, version + 1)]
+
+
+# ---- a module that listens --------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not SECOND_MODULE.exists(), reason=f"no second module at {SECOND_MODULE}")
+@pytest.mark.parametrize("stream", ["new", "expired"])
+def test_a_module_deletes_the_machine_when_it_hears_of_the_stream(servers, stream):
+    """The server tells of a new key, and of one that has expired, in the middle of the command."""
+    server = servers.start([f"loadmodule {SECOND_MODULE}"])
+    if stream == "expired":
+        server.run("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+        server.run("XADD", "deadly:m", "*", "a", "b")
+    server.run("SM.SET", "m", json.dumps({"map": {"a": {"go": "b"}}, "initial": "a"}))
+    if stream == "expired":
+        server.run("PEXPIRE", "deadly:m", 1)
+        time.sleep(0.01)
+    with server.wire() as wire:
+        reply = wire("SM.EMIT", "m", "deadly:m", "FIRE", "go")
+    if stream == "new":
+        assert reply == b"-ERR another module has changed the machine meanwhile\r\n"
+    else:
+        assert reply == NIL
+    assert server.run("EXISTS", "m", "deadly:m") == 0
+    server.check()

@@ -5,11 +5,15 @@
 //!
 //! `REPLICATED.CALL command key [argument ...]` does the same, but lets the called command replicate
 //! what it did.
+//!
+//! It also listens: when a key is made whose name is `deadly:` and another name, or expires, it deletes
+//! the key of that name.
 #![allow(missing_docs)] // of what the macro makes
 
 use redis_module::alloc::RedisAlloc;
 use redis_module::{
-    CallOptionsBuilder, CallResult, Context, NextArg, RedisResult, RedisString, redis_module,
+    CallOptionsBuilder, CallResult, Context, NextArg, NotifyEvent, RedisResult, RedisString,
+    redis_module,
 };
 
 fn call_verbatim(ctx: &Context, args: Vec<RedisString>) -> RedisResult {
@@ -33,6 +37,12 @@ fn split(args: Vec<RedisString>) -> Result<(String, Vec<RedisString>), redis_mod
     Ok((args.next_string()?, args.collect()))
 }
 
+fn on_key(ctx: &Context, _: NotifyEvent, _: &str, key: &[u8]) {
+    if let Some(name) = key.strip_prefix(b"deadly:") {
+        ctx.call("DEL", &[name]).expect("a name");
+    }
+}
+
 redis_module! {
     name: "verbatim",
     version: 1,
@@ -41,5 +51,8 @@ redis_module! {
     commands: [
         ["verbatim.call", call_verbatim, "write", 2, 2, 1, ""],
         ["replicated.call", call_replicated, "write", 2, 2, 1, ""],
+    ],
+    event_handlers: [
+        [@NEW @EXPIRED: on_key],
     ],
 }
