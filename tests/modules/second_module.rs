@@ -39,7 +39,8 @@ fn split(args: Vec<RedisString>) -> Result<(String, Vec<RedisString>), redis_mod
 
 fn on_key(ctx: &Context, _: NotifyEvent, _: &str, key: &[u8]) {
     if let Some(name) = key.strip_prefix(b"deadly:") {
-        ctx.call("DEL", &[name]).expect("a name");
+        // If it fails, the test sees that the key is there.
+        let _ = ctx.call("DEL", &[name]);
     }
 }
 
