@@ -183,16 +183,20 @@ pub fn figures() -> Figures {
     }
 }
 
-/// Sets the alarm anew if it is too far away, because the wall clock was set back. The server calls
-/// this some times a second.
+/// Sets the alarm anew if there is none, if it is overdue, or if it is too far away because the wall clock
+/// was set back. The server calls this some times a second.
 pub fn watch(now: u64) {
     let mut state = state();
-    let too_far = now + 2 * IDLE_MS;
-    if state.alarm.as_ref().is_some_and(|&(_, set)| set > too_far) {
+    let (overdue, too_far) = (now.saturating_sub(IDLE_MS), now + 2 * IDLE_MS);
+    let set = state.alarm.as_ref().map(|&(_, set)| set);
+    if set.is_some_and(|set| (overdue..=too_far).contains(&set)) {
+        return;
+    }
+    if set.is_some_and(|set| set > too_far) {
         (state.busy_until, state.waiting_until) = (0, 0);
         state.walk.next = state.walk.next.min(now + WALK_PAUSE_MS[1]);
-        state.set_alarm(now);
     }
+    state.set_alarm(now);
 }
 
 /// Notes that a timer fired so many ms after it was due.

@@ -53,7 +53,10 @@ def together(server, *commands):
 
 def all_fired(server, timeout=20):
     """Waits until no timer is pending."""
-    wait_until(lambda: (server.check(), figures(server)["pending"] == 0)[1], "all timers to fire", timeout)
+    try:
+        wait_until(lambda: (server.check(), figures(server)["pending"] == 0)[1], "all timers to fire", timeout)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {figures(server)}, {server.info('replication')}, {server.info('persistence')}")
 
 
 def kinds(server, key, db=0):
