@@ -1297,6 +1297,8 @@ def test_a_sync_beside_the_old_data(servers, end):
         else:
             wait_until(lambda: len(proxy.cuts) < 99, "a second try to be cut off")
             wait_until(lambda: not replica.info("persistence").get("async_loading"), "the load to end")
+    # Another try may have begun before the proxy was closed. No alarm goes off while it is loaded.
+    wait_until(lambda: not replica.info("persistence").get("async_loading"), "the last load to end", 90)
     # The values that are dropped are freed in the background.
     wait_until(lambda: figures(replica)["pending"] == 60, f"60 to be pending, not {figures(replica)}")
     wait_until(lambda: promoted(replica), "the replica to be promoted")
