@@ -1296,9 +1296,9 @@ def test_a_sync_beside_the_old_data(servers, end):
             assert digest(replica) == digest(primary)
         else:
             wait_until(lambda: len(proxy.cuts) < 99, "a second try to be cut off")
-            wait_until(lambda: not replica.info("persistence").get("async_loading"), "the load to end")
-    # Another try may have begun before the proxy was closed. No alarm goes off while it is loaded.
-    wait_until(lambda: not replica.info("persistence").get("async_loading"), "the last load to end", 90)
+            # There must be no further try: it could get through once the proxy is closed.
+            wait_until(lambda: follows(replica, "127.0.0.1", 1), "the replica to try no more")
+    wait_until(lambda: not replica.info("persistence").get("async_loading"), "the load to end", 60)
     # The values that are dropped are freed in the background.
     wait_until(lambda: figures(replica)["pending"] == 60, f"60 to be pending, not {figures(replica)}")
     wait_until(lambda: promoted(replica), "the replica to be promoted")
@@ -1317,8 +1317,12 @@ def test_a_sync_beside_the_old_data(servers, end):
 
 
 def promoted(replica):
+    return follows(replica, "NO", "ONE")
+
+
+def follows(replica, *where):
     try:
-        return replica.run("REPLICAOF", "NO", "ONE")
+        return replica.run("REPLICAOF", *where)
     except redis.exceptions.BusyLoadingError:
         return False
 
