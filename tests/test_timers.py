@@ -1301,6 +1301,8 @@ def test_a_sync_beside_the_old_data(servers, end):
     wait_until(lambda: not replica.info("persistence").get("async_loading"), "the load to end", 60)
     # The values that are dropped are freed in the background.
     wait_until(lambda: figures(replica)["pending"] == 60, f"60 to be pending, not {figures(replica)}")
+    if end == "cut off" and replica.run("EXISTS", "new0"):
+        pytest.skip("on a busy machine a try can get through before it is cut off, and then there is nothing to see")
     wait_until(lambda: promoted(replica), "the replica to be promoted")
     wake(replica)
     if end == "completed":

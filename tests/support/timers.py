@@ -53,10 +53,7 @@ def together(server, *commands):
 
 def all_fired(server, timeout=20):
     """Waits until no timer is pending."""
-    try:
-        wait_until(lambda: (server.check(), figures(server)["pending"] == 0)[1], "all timers to fire", timeout)
-    except AssertionError as error:
-        raise AssertionError(f"{error}: {figures(server)}, {server.info('replication')}, {server.info('persistence')}")
+    wait_until(lambda: (server.check(), figures(server)["pending"] == 0)[1], "all timers to fire", timeout)
 
 
 def kinds(server, key, db=0):
