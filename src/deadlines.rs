@@ -116,7 +116,9 @@ pub fn lose(machine: &Machine, now: u64) {
     if let Some(handle) = machine.deadline_handle() {
         let mut state = state();
         let is_first = state.index.lost() == 0;
-        state.index.lose(handle);
+        if !state.index.lose(handle) {
+            return;
+        }
         if is_first {
             state.walk = Walk::after(now + LOST_MS);
         }
@@ -154,7 +156,7 @@ pub fn on_data_event(event: DataEvent, now: u64) {
                 state.set_alarm(now);
             }
         }
-        DataEvent::AsideAborted => state.aside = None,
+        DataEvent::AsideAborted => drop_hints(state.aside.take().unwrap_or_default()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A timer that is due fires before anything else happens to its machine.
 
-use redis_state_core::{Fired, Machine, Outcome};
+use redis_state_core::{Fired, Machine, Outcome, Verdict};
 
 use crate::config;
 use crate::deadlines;
@@ -13,6 +13,16 @@ pub struct Last {
     pub outcome: Outcome,
     pub state: Vec<u8>,
     pub version: u32,
+}
+
+impl Last {
+    pub fn verdict(&self) -> Verdict<'_> {
+        Verdict {
+            outcome: self.outcome,
+            state: &self.state,
+            version: self.version,
+        }
+    }
 }
 
 /// Fires the timers of a machine that are due at `now`: makes each move, replicates it and publishes

@@ -1,11 +1,11 @@
 //! `SM.TIMEOUT key`
 
-use redis_state_core::{Checked, Machine, Options, Outcome, Request, Verdict};
+use redis_state_core::{Checked, Machine, Options, Outcome, Request};
 
 use crate::commands::Command;
 use crate::commands::arguments::Arguments;
 use crate::commands::options::Given;
-use crate::commands::write::due::{self, Last};
+use crate::commands::write::due;
 use crate::commands::write::moves::reply_verdict;
 use crate::deadlines;
 use crate::errors::CommandError;
@@ -41,24 +41,7 @@ impl Command for Timeout {
         deadlines::settle(context, name, machine, handle);
         let (mut key, last) = due::fire(context, key, name, context.now())?;
         match (last, key.value_mut()) {
-            (
-                Some(Last {
-                    outcome,
-                    state,
-                    version,
-                }),
-                _,
-            ) => {
-                let state = &state;
-                reply_verdict(
-                    context,
-                    &Verdict {
-                        outcome,
-                        state,
-                        version,
-                    },
-                );
-            }
+            (Some(last), _) => reply_verdict(context, &last.verdict()),
             (None, Some(machine)) => reply_verdict(context, &machine.verdict(Outcome::Refused)),
             (None, None) => context.reply_null(),
         }
