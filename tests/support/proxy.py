@@ -11,13 +11,18 @@ class CuttingProxy:
     Cuts are not tied to connections, because some servers use a second connection for the file of a
     full sync. `counts` has the number of bytes that each connection brought.
 
+    `hold` is the number of bytes of each connection after which it passes no more, but cuts nothing before
+    it is told to `shut`.
+
     `lose_next_reply` makes it swallow what a server sends next, and cut: the command was done, and its
     caller never learns it.
     """
 
-    def __init__(self, port, cuts=()):
+    def __init__(self, port, cuts=(), hold=None):
         self.target = port
         self.cuts = list(cuts)
+        self.hold = hold
+        self.is_shut = threading.Event()
         self.losses = 0
         self.lock = threading.Lock()
         self.counts = []
@@ -50,12 +55,19 @@ class CuttingProxy:
 
     def _from_server(self, near, far, number):
         try:
-            while data := far.recv(65536):
+            while data := far.recv(self._room(number)):
                 if not self._pass_on(near, data, number):
                     return
         except OSError:
             pass
         self._end(near, far)
+
+    def _room(self, number):
+        """Returns how many bytes may be read now. Waits while none may."""
+        left = self.hold - self.counts[number] if self.hold else 65536
+        if left <= 0:
+            self.is_shut.wait()
+        return left if left > 0 else 65536
 
     def _pass_on(self, near, data, number):
         """Sends the bytes before the next cut. Returns False if the cut was made."""
@@ -76,6 +88,12 @@ class CuttingProxy:
             cut, self.sockets = self.sockets, []
             self._end(*cut)
             return False
+
+    def shut(self):
+        """Cuts all connections, at their next byte, and every later one."""
+        with self.lock:
+            self.cuts = [0] * 100_000
+        self.is_shut.set()
 
     def lose_next_reply(self):
         with self.lock:
