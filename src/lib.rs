@@ -27,6 +27,7 @@ mod datatype;
 mod deadlines;
 mod errors;
 mod info;
+mod moment;
 mod replication;
 #[expect(
     unsafe_code,

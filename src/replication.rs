@@ -1,76 +1,17 @@
 //! The rules by which a call runs, what is replicated, and the errors of replicated commands.
 //!
 //! A command is replicated only if it changed something, and in terms of the documented rules. A
-//! change of a machine that knows times is replicated with its *moment*: three more arguments, `AT`,
-//! the time and the user. So replicas and replays store what the primary stored.
+//! change of a machine that knows times is replicated with its [`Moment`], so that replicas and
+//! replays store what the primary stored.
 
-use redis_state_core::{Force, Machine, RecordWriter, Request, Rules};
+use std::ffi::CStr;
+
+use redis_state_core::{Force, Machine, Options, RecordWriter, Request, Rules};
 
 use crate::config;
 use crate::errors::CommandError;
+use crate::moment::Moment;
 use crate::server::context::{Args, Context, OwnedStr, Sent, Str, Word};
-
-/// When a change was made, and by whom.
-pub struct Moment<'a> {
-    /// The primary's clock, in ms since 1970.
-    pub at: u64,
-    /// The ACL user of the connection.
-    pub user: User<'a>,
-}
-
-/// Who made a change.
-pub enum User<'a> {
-    /// The user that replication names.
-    Replicated(&'a [u8]),
-    /// The user of the running command, if the server says.
-    Current(Option<OwnedStr<'a>>),
-}
-
-impl User<'_> {
-    /// Returns the name; empty if nobody is known.
-    pub fn name(&self) -> &[u8] {
-        match self {
-            Self::Replicated(name) => name,
-            Self::Current(name) => name.as_ref().map_or(b"", OwnedStr::bytes),
-        }
-    }
-}
-
-impl<'a> User<'a> {
-    /// Returns the user of the running command, if there is one that can be sent as it is.
-    pub fn current(&self) -> Option<&OwnedStr<'a>> {
-        match self {
-            Self::Current(user) => user.as_ref(),
-            Self::Replicated(_) => None,
-        }
-    }
-}
-
-impl<'a> Moment<'a> {
-    /// Returns the moment of the running command. Who made it is asked only if a history remembers
-    /// it.
-    pub fn now(context: Context<'a>, is_remembered: bool) -> Self {
-        Self::at(context.now(), context, is_remembered)
-    }
-
-    /// The same, of a moment at which the clock was looked at before.
-    pub fn at(now: u64, context: Context<'a>, is_remembered: bool) -> Self {
-        let user = is_remembered.then(|| context.user()).flatten();
-        Self {
-            at: now,
-            user: User::Current(user),
-        }
-    }
-
-    /// Returns the moment as the core takes it, for a change that was or wasn't made before.
-    pub fn as_core(&self, replayed: bool) -> redis_state_core::Context<'_> {
-        redis_state_core::Context {
-            now: self.at,
-            user: self.user.name(),
-            replayed,
-        }
-    }
-}
 
 /// Returns the rules for this call. Replicated and replayed commands run by the documented rules,
 /// because the primary wrote them for these rules.
@@ -91,72 +32,85 @@ static ENTRY: Word = Word::new(b"ENTRY");
 /// The word that introduces how many entries a stream has.
 static LEFT: Word = Word::new(b"LEFT");
 
-/// The user where nobody is known, or nobody is remembered.
-static NOBODY: Word = Word::new(b"");
-
-/// Replicates a command as it came, with its moment.
+/// Replicates a command as it came, with its moment. The texts of `BY` and `REASON` go with the moment.
 pub fn replicate_with_moment(
     context: Context<'_>,
-    command: &std::ffi::CStr,
+    command: &CStr,
     args: Args<'_>,
     moment: &Moment<'_>,
+    options: &Options<'_>,
 ) {
-    let made;
-    let user = match &moment.user {
-        User::Current(user) => sent_user(user.as_ref()),
-        User::Replicated(name) => {
-            made = OwnedStr::new(context, name);
-            Sent::Owned(&made)
+    let text = moment.to_text(options.by, options.reason);
+    let own = args.from(1);
+    let texts = usize::from(!options.by.is_empty()) + usize::from(options.reason.is_some());
+    // The key and what to do come first, and each option has its value.
+    match own {
+        [key, what, rest @ ..] if texts > 0 && rest.len() == 2 * texts => {
+            context.replicate_with(command, &[*key, *what], (&AT, &text));
         }
-    };
-    let mut digits = itoa::Buffer::new();
-    let at = digits.format(moment.at).as_bytes();
-    context.replicate_with(command, args, (&AT, at, user));
+        [key, what, rest @ ..] if texts > 0 => {
+            let kept = [&[*key, *what], &without_texts(rest)[..]].concat();
+            context.replicate_with(command, &kept, (&AT, &text));
+        }
+        _ => context.replicate_with(command, own, (&AT, &text)),
+    }
 }
 
-fn sent_user<'a>(user: Option<&'a OwnedStr<'a>>) -> Sent<'a> {
-    user.map_or(Sent::Word(&NOBODY), Sent::Owned)
+/// Returns options without `BY` and `REASON`.
+#[cold]
+fn without_texts<'a>(mut options: &[Str<'a>]) -> Vec<Str<'a>> {
+    let mut kept = Vec::with_capacity(options.len());
+    while let [word, rest @ ..] = options {
+        let values = if word.is_word("RENAME") { 2 } else { 1 };
+        let (option, rest) = options.split_at(rest.len().min(values) + 1);
+        if !word.is_word("BY") && !word.is_word("REASON") {
+            kept.extend_from_slice(option);
+        }
+        options = rest;
+    }
+    kept
 }
 
 /// An entry that a command wrote to a stream, for its replication.
 pub struct Emitted<'a> {
     /// Its id.
     pub id: &'a [u8],
-    /// Who made the move.
-    pub user: Option<&'a OwnedStr<'a>>,
+    /// Who made the move; empty if nobody is known.
+    pub user: &'a [u8],
     /// When, if the machine is timed.
     pub at: Option<u64>,
     /// How many entries the stream has, if old ones were removed.
     pub left: Option<u64>,
 }
 
-/// Replicates a command as it came, with the entry that it wrote: `ENTRY`, the id and the user; the
-/// moment of a timed machine; and, where old entries were removed, `LEFT` with the number of those that
-/// stay. How many `MAXLEN` removes depends on a config, which a replica may have otherwise.
+/// Replicates a command as it came, with the entry that it wrote: `ENTRY`, the id and the user as one
+/// argument; `AT` and the time of a timed machine; and, where old entries were removed, `LEFT` with the
+/// number of those that stay. How many `MAXLEN` removes depends on a config, which a replica may have
+/// otherwise.
 ///
 /// This is one command, without an XADD beside it, so that a replica does all of it or nothing.
 pub fn replicate_with_entry(
     context: Context<'_>,
-    command: &std::ffi::CStr,
+    command: &CStr,
     args: Args<'_>,
     emitted: &Emitted<'_>,
 ) {
-    let user = sent_user(emitted.user);
+    let entry = [emitted.id, b" ", emitted.user].concat();
     if emitted.at.is_none() && emitted.left.is_none() {
-        return context.replicate_with(command, args, (&ENTRY, emitted.id, user));
+        return context.replicate_with(command, args.from(1), (&ENTRY, &entry));
     }
     let own = |text: &[u8]| OwnedStr::new(context, text);
     let number = |number: u64| own(itoa::Buffer::new().format(number).as_bytes());
-    let id = own(emitted.id);
+    let entry = own(&entry);
     let (at, left) = (emitted.at.map(number), emitted.left.map(number));
     let [at, left] = [&at, &left].map(|number| number.as_ref().map(Sent::Owned));
-    let [entry, id, moment] = [Sent::Word(&ENTRY), Sent::Owned(&id), Sent::Word(&AT)];
-    let limit = Sent::Word(&LEFT);
+    let [word, entry] = [Sent::Word(&ENTRY), Sent::Owned(&entry)];
+    let (moment, limit) = (Sent::Word(&AT), Sent::Word(&LEFT));
     let more: &[_] = match (at, left) {
-        (Some(at), Some(left)) => &[entry, id, user, moment, at, user, limit, left],
-        (Some(at), None) => &[entry, id, user, moment, at, user],
-        (None, Some(left)) => &[entry, id, user, limit, left],
-        (None, None) => &[entry, id, user],
+        (Some(at), Some(left)) => &[word, entry, moment, at, limit, left],
+        (Some(at), None) => &[word, entry, moment, at],
+        (None, Some(left)) => &[word, entry, limit, left],
+        (None, None) => &[word, entry],
     };
     context.replicate_with_more(command, args, more);
 }
@@ -165,14 +119,13 @@ pub fn replicate_with_entry(
 /// these and the moment.
 pub fn replicate_positional(
     context: Context<'_>,
-    command: &std::ffi::CStr,
+    command: &CStr,
     key: Str<'_>,
     rest: &[&[u8]],
     moment: &Moment<'_>,
 ) {
-    let at = moment.at.to_string();
-    let moment = [AT.bytes(), at.as_bytes(), moment.user.name()];
-    context.replicate(command, key, &[rest, &moment].concat());
+    let text = moment.to_text("", None);
+    context.replicate(command, key, &[rest, &[AT.bytes(), &text]].concat());
 }
 
 /// Replicates what a move by the rules of the old module made of a machine.

@@ -23,3 +23,10 @@ pub fn key_for_log(name: Option<&[u8]>) -> String {
         None => "(unnamed)".to_owned(),
     }
 }
+
+/// Parses digits, and nothing but digits.
+pub fn parse_digits(value: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(value).ok()?;
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_digits)
+}

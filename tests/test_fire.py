@@ -284,10 +284,10 @@ def test_user_of_the_history(db):
 
 
 FORGED = [
-    "SM.FIRE m go AT 5 evil", "SM.FIRE m go REASON x AT 5 evil", "SM.MOVE m b AT 5 evil", "SM.FORCE m b AT 5 evil",
-    "SM.MUTATE m b why AT 5 evil", "SM.MUTATE m b why FORCE AT 5 evil", "SM.MUTATE m b AT 5 evil",
-    "SM.RESET m AT 5 evil", "SM.CREATE m AT 5 evil", "SM.SET m {} a AT 5 evil", "SM.SET m {} AT 5 evil",
-    "SM.NEW n {} AT 5 evil", "SM.REDEFINE m {} AT 5 evil",
+    "SM.FIRE m go AT 5~4:evil", "SM.FIRE m go REASON x AT 5~4:evil", "SM.MOVE m b AT 5~4:evil", "SM.FORCE m b AT 5~4:evil",
+    "SM.MUTATE m b why AT 5~4:evil", "SM.MUTATE m b why FORCE AT 5~4:evil", "SM.MUTATE m b AT 5~4:evil",
+    "SM.RESET m AT 5~4:evil", "SM.CREATE m AT 5~4:evil", "SM.SET m {} a AT 5~4:evil", "SM.SET m {} AT 5~4:evil",
+    "SM.NEW n {} AT 5~4:evil", "SM.REDEFINE m {} AT 5~4:evil",
 ]  # fmt: skip
 
 
@@ -296,7 +296,7 @@ def test_no_client_says_when_or_who(db, command):
     db.execute_command("SM.NEW", "m", REMEMBERED)
     db.execute_command("SM.FIRE", "m", "go", "REASON", "r")
     before = digest(db.server)
-    words = [REMEMBERED if word == "{}" else word for word in command.split()]
+    words = [REMEMBERED if word == "{}" else word.replace("~", " ") for word in command.split()]
     with pytest.raises(Exception, match="unknown option|wrong number"):
         db.execute_command(*words)
     with db.pipeline(transaction=True) as pipe, pytest.raises(Exception, match="unknown option|wrong number"):

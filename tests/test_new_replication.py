@@ -195,10 +195,42 @@ def test_the_commands_in_the_aof(servers):
     for command in sent:
         server.run(*command)
     times = [str(entry["at"]).encode() for entry in reversed(everything(server)[b"t"][1])]
-    groups = [[]] * 4 + [[b"AT", time, b"default"] for time in times]
+    moments = [b"%s 7:default%s" % moment for moment in zip(times, [b"", b" 0: 3:why", b" 1:x", b"", b""])]
+    # The texts of BY and REASON are in the moment.
+    own = sent[:5] + [sent[5][:-2], sent[6][:-2]] + sent[7:]
+    groups = [[]] * 4 + [[b"AT", moment] for moment in moments]
     (file,) = (server.folder / "appendonlydir").glob("*.incr.aof")
     found = [words for words, _ in commands(file.read_bytes()) if words[0].startswith(b"SM.")]
-    assert found == [[w.encode() for w in words] + group for words, group in zip(sent, groups, strict=True)]
+    assert found == [[w.encode() for w in words] + group for words, group in zip(own, groups, strict=True)]
+
+
+TEXTS = ["", " ", "1:a", "0: 3:abc", "\0", "ä€", "x" * 250, "AT", "BY", "REASON", "7:default"]
+
+
+def test_all_texts_of_a_move_arrive(servers):
+    """BY and REASON go with the moment, whatever is in them and whatever other options are there."""
+    primary, replica = servers.pair([*PLAIN_AOF])
+    document = json.dumps(json.loads(REMEMBERED) | {"history": 255})
+    primary.run("SM.NEW", "t", document, "REASON", "the first", "BY", "0:")
+    told = [["0:", "the first"]]
+    for number, by in enumerate(TEXTS):
+        for why in TEXTS:
+            options = [["BY", by], ["REASON", why], ["ID", f"{number} {why[:9]}"], ["IFVERSION", len(told)]]
+            options = options[:2] if number % 2 else options[::-1]
+            assert primary.run("SM.FIRE", "t", "go", *(word for option in options for word in option))[0] == b"moved"
+            told.append([by, why])
+    primary.run("SM.REDEFINE", "t", document, "REASON", "REASON", "RENAME", "BY", "a", "BY", "BY")
+    primary.run("SM.FORCE", "t", "a", "REASON", "REASON")
+    primary.run("SM.MOVE", "t", "b", "BY", "BY")
+    told += [["BY", "REASON"], ["", "REASON"], ["BY", ""]]
+    entries = everything(primary)[b"t"][1]
+    assert [[entry["by"].decode(), entry["reason"].decode()] for entry in entries] == told[::-1][: len(entries)]
+    assert len(entries) == len(told)
+    same_everywhere(primary, replica)
+    shown = everything(primary)
+    primary.kill()
+    primary.start()
+    assert everything(primary) == shown
 
 
 @BOTH
@@ -272,9 +304,9 @@ def test_a_replica_refuses_the_new_writes_and_answers_reads(servers):
 
 
 AT = [
-    "SM.FIRE m go AT 5 evil", "SM.MOVE m b AT 5 evil", "SM.FORCE m b AT 5 evil", "SM.MUTATE m b why AT 5 evil",
-    "SM.RESET m AT 5 evil", "SM.SET m {} a AT 5 evil", "SM.CREATE m AT 5 evil", "SM.NEW n {} AT 5 evil",
-    "SM.REDEFINE m {} AT 5 evil",
+    "SM.FIRE m go AT 5~4:evil", "SM.MOVE m b AT 5~4:evil", "SM.FORCE m b AT 5~4:evil", "SM.MUTATE m b why AT 5~4:evil",
+    "SM.RESET m AT 5~4:evil", "SM.SET m {} a AT 5~4:evil", "SM.CREATE m AT 5~4:evil", "SM.NEW n {} AT 5~4:evil",
+    "SM.REDEFINE m {} AT 5~4:evil",
 ]  # fmt: skip
 
 
@@ -285,7 +317,7 @@ def test_a_client_of_a_writable_replica_says_neither_when_nor_who(servers):
     before = digest(replica)
     for command in AT:
         with pytest.raises(Exception, match="unknown option|wrong number"):
-            replica.run(*[REMEMBERED if word == "{}" else word for word in command.split()])
+            replica.run(*[REMEMBERED if word == "{}" else word.replace("~", " ") for word in command.split()])
     with pytest.raises(Exception, match="RESTORE"):
         replica.run("SM.LOAD", "m", "x")
     assert digest(replica) == before
@@ -315,7 +347,7 @@ def test_another_module_moves_a_machine_with_history(servers, way):
         follow(replica, primary)
     primary.run("SM.NEW", "m", REMEMBERED)
     for command in MOVES:
-        words = WAYS[way](*[REMEMBERED if word == "{}" else word for word in command.split()])
+        words = WAYS[way](*[REMEMBERED if word == "{}" else word.replace("~", " ") for word in command.split()])
         if way == "multi":
             with primary.client() as client, client.pipeline(transaction=True) as pipe:
                 pipe.execute_command(*words)
@@ -343,7 +375,10 @@ def test_another_module_says_neither_when_nor_who(servers):
     for server in (primary, replica):
         for command in AT:
             with pytest.raises(redis.exceptions.ResponseError):
-                server.run("VERBATIM.CALL", *[REMEMBERED if word == "{}" else word for word in command.split()])
+                server.run(
+                    "VERBATIM.CALL",
+                    *[REMEMBERED if word == "{}" else word.replace("~", " ") for word in command.split()],
+                )
         with pytest.raises(redis.exceptions.ResponseError):
             server.run("VERBATIM.CALL", "SM.LOAD", "m", "x")
         assert digest(server) == before
@@ -383,7 +418,7 @@ def test_when_another_module_moved_a_machine_is_told_if_the_move_is_replicated(s
     primary, replica = servers.pair([*PLAIN_AOF, *SECOND], [*AOF, *SECOND])
     primary.run("SM.NEW", "m", TIMED)
     assert primary.run("REPLICATED.CALL", *call) == [b"moved", b"b", 2]
-    (_, at, _) = aof_moment(primary, b"SM.FIRE")
+    at = int(aof_moment(primary, b"SM.FIRE"))
     assert past(primary.client(), "m")[0]["at"] == at
     assert facts(primary.client(), "m")["due"] == at + 10**11
     shown = everything(primary)
@@ -399,11 +434,11 @@ def test_when_another_module_moved_a_machine_is_told_if_the_move_is_replicated(s
 
 
 def aof_moment(server, name):
-    """The last three words of the one command of this name in the incremental append-only file."""
+    """Returns the moment of the one command of this name in the incremental append-only file."""
     (file,) = (server.folder / "appendonlydir").glob("*.incr.aof")
     [words] = [words for words, _ in commands(file.read_bytes()) if words[0] == name]
-    assert words[-3] == b"AT"
-    return words[-3], int(words[-2]), words[-1]
+    assert words[-2] == b"AT"
+    return words[-1]
 
 
 @needs_second

@@ -198,12 +198,12 @@ def test_what_a_timer_replicates(servers):
     server.run("SM.NEW", "m", ORDER, "DUE", "0")
     due = str(info(server, "m")["due"])
     assert server.run("SM.TIMEOUT", "m") == [b"moved", b"expired", 2]
-    assert logged(server)[1:] == [["SM.TIMEOUT", "m", "AT", due, ""]]
+    assert logged(server)[1:] == [["SM.TIMEOUT", "m", "AT", due]]
     wake(server)
     server.run("SM.FORCE", "m", "new", "DUE", "0")
     wait_for_state(server, "m", "expired")
     due = str(history(server, "m")[0]["at"])
-    assert logged(server)[3:] == [["SM.TIMEOUT", "m", "AT", due, ""]]
+    assert logged(server)[3:] == [["SM.TIMEOUT", "m", "AT", due]]
     before = digest(server), history(server, "m")
     server.kill()
     server.start()
@@ -458,7 +458,7 @@ def test_only_replication_says_when_a_timer_fired(servers):
     wait_in_sync(primary, replica)
     for server in (primary, replica):
         before = digest(server)
-        for more in (["AT", 5, ""], ["AT", 5, "evil"], ["AT", 5, "", "FROM", 9], ["FROM", 9], ["AFTER", 5]):
+        for more in (["AT", 5], ["AT", "5 4:evil"], ["AT", 5, "FROM", 9], ["FROM", 9], ["AFTER", 5]):
             error_of(server, "SM.TIMEOUT", "m", *more)
         assert digest(server) == before
 
@@ -526,7 +526,7 @@ def test_it_fires_before_a_clients_write(servers, case, run):
     expected_names = ["SM.NEW", "SM.TIMEOUT", *([words[0]] if changed else [])]
     found = logged(primary)
     assert [line[0] for line in found] == expected_names
-    assert found[1] == ["SM.TIMEOUT", "m", "AT", str(entries[1]["at"]), ""]
+    assert found[1] == ["SM.TIMEOUT", "m", "AT", str(entries[1]["at"])]
     assert [n.upper() for n in listener.names() if n != "new"] == expected_names
     listener.close()
     wait_in_sync(primary, replica)
@@ -1579,6 +1579,14 @@ def test_a_log_that_ends_within_a_timeout(servers):
     ticked_once(server, dues)
 
 
+WRONG_MOMENTS = [
+    "", "x", " ", "-5", "+5", "5 ", "5  1:a", "5 1", "5 1:", "5 1:ab", "5 2:a", "5 :a", "5 x:a", "5 -1:a", "5 +1:a",
+    "5 1:a1:b", "5 1:a 1:b 1:c 1:d", "5 1:a ", "9007199254740992", "5 18446744073709551615:a",
+    "5 99999999999999999999:a",
+]  # fmt: skip
+WRONG_TEXTS = [b"5 0: 1:\xff", b"5 0: 0: 1:\xff", "5 0: 257:" + 257 * "a"]
+
+
 def test_a_log_with_a_timeout_that_can_not_be(servers):
     """Replay says so in the log, and goes on or ends as the server's configuration wants it."""
     server = servers.start([*PLAIN_AOF, "propagation-error-behavior ignore"])
@@ -1586,11 +1594,15 @@ def test_a_log_with_a_timeout_that_can_not_be(servers):
     server.kill()
     (file,) = (server.folder / "appendonlydir").glob("*.incr.aof")
     with open(file, "ab") as aof:
-        aof.write(encode("SM.TIMEOUT", "none", "AT", 5, ""))
+        aof.write(encode("SM.TIMEOUT", "none", "AT", 5))
         aof.write(encode("SM.TIMEOUT", "m"))
         aof.write(encode("SM.FIRE", "m", "go"))
-        aof.write(encode("SM.TIMEOUT", "m", "AT", "x", ""))
-        aof.write(encode("SM.TIMEOUT", "m", "AT", 5))
+        for moment in (*WRONG_MOMENTS, *WRONG_TEXTS):
+            aof.write(encode("SM.TIMEOUT", "m", "AT", moment))
+        aof.write(encode("SM.TIMEOUT", "m", "AT"))
     server.start()
     assert info(server, "m")["version"] == 2
     assert figures(server)["pending"] == 0
+    told = [line for line in server.log().split(b"\n") if b"SM.TIMEOUT fails while the file is loaded" in line]
+    assert sum(b"AT: expected a whole number from 0" in line for line in told) == len(WRONG_MOMENTS)
+    assert len(told) == len(WRONG_MOMENTS) + len(WRONG_TEXTS) + 3

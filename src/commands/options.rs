@@ -5,9 +5,10 @@ use redis_state_core::{GivenTimer, Limits, MAX_ID_BYTES, MAX_TIME, MAX_USER_BYTE
 use crate::commands::arguments::Arguments;
 use crate::config;
 use crate::errors::{CommandError, OptionProblem};
-use crate::replication::{Moment, User};
+use crate::moment::{Moment, Replicated, User};
 use crate::server::context::{Context, Str};
 use crate::server::stream::EntryId;
+use crate::text::parse_digits;
 
 /// The word that introduces an option.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,28 @@ impl Word {
             Left => "LEFT",
         }
     }
+
+    /// Returns the word of that name, in upper or lower case. Few have the same length.
+    #[inline]
+    fn named(typed: &[u8]) -> Option<Self> {
+        let of_length: &[Self] = match typed.len() {
+            2 => &[Id, By, To, At],
+            3 => &[Due],
+            4 => &[From, Left],
+            5 => &[After, State, Entry],
+            6 => &[Reason, Rename, Maxlen],
+            7 => &[IfState],
+            9 => &[IfVersion],
+            _ => &[],
+        };
+        let is = |word: &Self| typed.eq_ignore_ascii_case(word.name().as_bytes());
+        of_length.iter().copied().find(is)
+    }
+
+    /// Returns whether replication adds it.
+    fn is_added(self) -> bool {
+        matches!(self, At | From | Entry | Left)
+    }
 }
 
 /// The options that were given.
@@ -124,11 +147,9 @@ impl<'a> Given<'a> {
         allowed: &'static [Word],
         found: Str<'a>,
     ) -> Result<(), CommandError> {
-        let typed = found.bytes();
-        let is = |word: &Word| typed.eq_ignore_ascii_case(word.name().as_bytes());
-        let word = allowed.iter().copied().find(|word| is(word));
-        let added = || [At, From, Entry, Left].into_iter().find(|word| is(word));
-        let word = word.or_else(|| added().filter(|_| context.is_replicated_or_replayed()));
+        let word = Word::named(found.bytes()).filter(|&word| {
+            allowed.contains(&word) || (word.is_added() && context.is_replicated_or_replayed())
+        });
         let Some(word) = word else {
             return Err(arguments.unknown(found, &expected(allowed)));
         };
@@ -147,17 +168,38 @@ impl<'a> Given<'a> {
             }
             IfState => self.options.if_state = Some(name(IfState, value)?),
             IfVersion => self.options.if_version = Some(version(value)?),
-            Id => self.options.id = Some(text(Id, value, 1, MAX_ID_BYTES)?),
-            By => self.options.by = text(By, value, 0, MAX_USER_BYTES)?,
-            Reason => self.options.reason = Some(reason(context, value)?),
+            Id => self.options.id = Some(text(Id, value.bytes(), 1, MAX_ID_BYTES)?),
+            By => self.options.by = text(By, value.bytes(), 0, MAX_USER_BYTES)?,
+            Reason => self.options.reason = Some(reason(context, value.bytes())?),
             After => self.options.timer = Some(GivenTimer::After(number(After, value, 1)?)),
             Due => self.options.timer = Some(GivenTimer::Due(number(Due, value, 0)?)),
-            At => self.moment = Some(moment(arguments, value)?),
+            At => self.read_moment(context, value)?,
             Maxlen => self.max_entries = Some(number(Maxlen, value, 1)?),
             From => self.next_from = Some(number(From, value, 0)?),
-            Entry => self.entry = Some(entry(arguments, value)?),
+            Entry => self.entry = Some(entry(value)?),
             Left => self.left = Some(number(Left, value, 1)?),
         }
+        Ok(())
+    }
+
+    /// Reads a moment, with the texts of the options that went into it.
+    #[cold]
+    fn read_moment(&mut self, context: Context<'_>, value: Str<'a>) -> Result<(), CommandError> {
+        let found = Replicated::read(value.bytes());
+        let found = found.ok_or_else(|| out_of_range(At.name(), value, 0, MAX_TIME))?;
+        let [user, by, why] = found.texts;
+        if let Some(by) = by.filter(|by| !by.is_empty()) {
+            self.note(By)?;
+            self.options.by = text(By, by, 0, MAX_USER_BYTES)?;
+        }
+        if let Some(why) = why {
+            self.note(Reason)?;
+            self.options.reason = Some(reason(context, why)?);
+        }
+        self.moment = Some(Moment {
+            at: found.at,
+            user: User::Replicated(user.unwrap_or_default()),
+        });
         Ok(())
     }
 
@@ -188,25 +230,17 @@ pub fn trailing_moment<'a>(
     Ok(Given::read(context, arguments, &[])?.moment)
 }
 
-fn moment<'a>(arguments: &mut Arguments<'a>, at: Str<'a>) -> Result<Moment<'a>, CommandError> {
-    Ok(Moment {
-        at: number(At, at, 0)?,
-        user: User::Replicated(value(arguments, At)?.bytes()),
-    })
-}
-
-/// Reads the id of an entry, as the server writes it, and the user.
-fn entry<'a>(
-    arguments: &mut Arguments<'a>,
-    id: Str<'a>,
-) -> Result<(EntryId, &'a [u8]), CommandError> {
-    let parsed = std::str::from_utf8(id.bytes()).ok().and_then(|id| {
-        let (ms, seq) = id.split_once('-')?;
+/// Reads the id of an entry, as the server writes it, and behind a space the user.
+fn entry<'a>(entry: Str<'a>) -> Result<(EntryId, &'a [u8]), CommandError> {
+    let parsed = || {
+        let bytes = entry.bytes();
+        let end = bytes.iter().position(|&byte| byte == b' ')?;
+        let (id, user) = bytes.split_at_checked(end)?;
+        let (ms, seq) = std::str::from_utf8(id).ok()?.split_once('-')?;
         let (ms, seq) = (ms.parse().ok()?, seq.parse().ok()?);
-        Some(EntryId { ms, seq })
-    });
-    let parsed = parsed.ok_or_else(|| out_of_range(Entry.name(), id, 0, u64::MAX))?;
-    Ok((parsed, value(arguments, Entry)?.bytes()))
+        Some((EntryId { ms, seq }, user.get(1..)?))
+    };
+    parsed().ok_or_else(|| out_of_range(Entry.name(), entry, 0, u64::MAX))
 }
 
 fn value<'a>(arguments: &mut Arguments<'a>, word: Word) -> Result<Str<'a>, CommandError> {
@@ -264,7 +298,7 @@ pub fn number_of(
     min: u64,
     max: u64,
 ) -> Result<u64, CommandError> {
-    let number = parse(value).filter(|number| (min..=max).contains(number));
+    let number = parse_digits(value.bytes()).filter(|number| (min..=max).contains(number));
     number.ok_or_else(|| out_of_range(option, value, min, max))
 }
 
@@ -273,20 +307,13 @@ fn out_of_range(option: &'static str, value: Str<'_>, min: u64, max: u64) -> Com
     problem_of(option, OptionProblem::Number { found, min, max })
 }
 
-/// Parses digits, and nothing but digits.
-fn parse(value: Str<'_>) -> Option<u64> {
-    let text = std::str::from_utf8(value.bytes()).ok()?;
-    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| is_digits)
-}
-
 /// Returns the name of a state, which is text in every document.
 fn name<'a>(word: Word, value: Str<'a>) -> Result<&'a [u8], CommandError> {
-    text(word, value, 0, usize::MAX).map(str::as_bytes)
+    text(word, value.bytes(), 0, usize::MAX).map(str::as_bytes)
 }
 
-fn text<'a>(word: Word, value: Str<'a>, min: usize, max: usize) -> Result<&'a str, CommandError> {
-    let found = value.bytes().len();
+fn text(word: Word, value: &[u8], min: usize, max: usize) -> Result<&str, CommandError> {
+    let found = value.len();
     if !(min..=max).contains(&found) {
         return Err(problem(word, OptionProblem::Length { found, min, max }));
     }
@@ -298,8 +325,8 @@ fn text<'a>(word: Word, value: Str<'a>, min: usize, max: usize) -> Result<&'a st
 /// # Errors
 ///
 /// If it is not UTF-8.
-pub fn text_of<'a>(option: &'static str, value: Str<'a>) -> Result<&'a str, CommandError> {
-    let text = std::str::from_utf8(value.bytes());
+pub fn text_of<'a>(option: &'static str, value: &'a [u8]) -> Result<&'a str, CommandError> {
+    let text = std::str::from_utf8(value);
     text.map_err(|error| problem_of(option, OptionProblem::NotText(error.valid_up_to())))
 }
 
@@ -308,17 +335,16 @@ pub fn text_of<'a>(option: &'static str, value: Str<'a>) -> Result<&'a str, Comm
 /// # Errors
 ///
 /// If it is not UTF-8 or too long.
-pub fn reason<'a>(context: Context<'_>, reason: Str<'a>) -> Result<&'a str, CommandError> {
-    let bytes = reason.bytes();
-    let text = std::str::from_utf8(bytes);
+pub fn reason<'a>(context: Context<'_>, reason: &'a [u8]) -> Result<&'a str, CommandError> {
+    let text = std::str::from_utf8(reason);
     let text = text.map_err(|error| CommandError::ReasonNotText(error.valid_up_to()))?;
-    if let Err(limit) = config::limits().allow_reason(bytes.len())
+    if let Err(limit) = config::limits().allow_reason(reason.len())
         && !context.is_exempt_from_limits()
     {
         return Err(limit.into());
     }
     // What can't be stored is refused whoever sends it.
-    Limits::NONE.allow_reason(bytes.len())?;
+    Limits::NONE.allow_reason(reason.len())?;
     Ok(text)
 }
 

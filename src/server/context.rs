@@ -142,37 +142,25 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// Sends the command to the replicas and the AOF with a word, some bytes and a string behind its
-    /// own arguments.
-    pub fn replicate_with(
-        self,
-        command: &CStr,
-        args: Args<'_>,
-        (word, bytes, text): (&Word, &[u8], Sent<'_>),
-    ) {
+    /// Sends the command to the replicas and the AOF with these of its own arguments, a word and some
+    /// bytes.
+    pub fn replicate_with(self, command: &CStr, own: &[Str<'_>], (word, bytes): (&Word, &[u8])) {
         let command = command.as_ptr();
         // SAFETY: by invariant 1; each `s` is one string, `v` is a vector and its length, `b` bytes
         // and their length; the server copies the bytes and takes references of its own.
         unsafe {
             let replicate = api!(RedisModule_Replicate);
             let (word, start, length) = (word.raw(), bytes.as_ptr(), bytes.len());
-            let text = text.raw();
             macro_rules! send {
                 ($format:literal, $($own:expr),*) => {
-                    replicate(
-                        self.raw, command, $format.as_ptr(), $($own,)* word, start, length, text,
-                    )
+                    replicate(self.raw, command, $format.as_ptr(), $($own,)* word, start, length)
                 };
             }
-            // A vector makes the server allocate twice. Most commands have none, one or two options.
-            match args.0 {
-                [_, a, b] => send!(c"sssbs", a.raw, b.raw),
-                [_, a, b, c, d] => send!(c"sssssbs", a.raw, b.raw, c.raw, d.raw),
-                [_, a, b, c, d, e, f] => {
-                    send!(c"sssssssbs", a.raw, b.raw, c.raw, d.raw, e.raw, f.raw)
-                }
-                [_, all @ ..] => send!(c"vsbs", all.as_ptr(), all.len()),
-                [] => return,
+            // A vector makes the server allocate twice. Most commands have none or one option left.
+            match own {
+                [a, b] => send!(c"sssb", a.raw, b.raw),
+                [a, b, c, d] => send!(c"sssssb", a.raw, b.raw, c.raw, d.raw),
+                all => send!(c"vsb", all.as_ptr(), all.len()),
             };
         }
     }
@@ -467,6 +455,12 @@ impl<'a> Args<'a> {
     #[inline]
     pub fn len(self) -> usize {
         self.0.len()
+    }
+
+    /// Returns the arguments from `index` on.
+    #[inline]
+    pub fn from(self, index: usize) -> &'a [Str<'a>] {
+        self.0.get(index..).unwrap_or_default()
     }
 
     /// Returns the argument at `index`, if there is one.

@@ -96,12 +96,12 @@ impl<'a> Wanted<'a> {
         let words = "NAME, REVISION, STATE, IDLE, MATCH or COUNT";
         match arguments.one_of(WORDS, words)? {
             Word::Name => {
-                let name = text_of("NAME", value_of(arguments, "NAME")?)?;
+                let name = text_of("NAME", value_of(arguments, "NAME")?.bytes())?;
                 once("NAME", &mut self.name, name)
             }
             Word::Revision => once("REVISION", &mut self.revision, revision(arguments)?),
             Word::State => {
-                let state = text_of("STATE", value_of(arguments, "STATE")?)?;
+                let state = text_of("STATE", value_of(arguments, "STATE")?.bytes())?;
                 self.states.insert(state.as_bytes());
                 Ok(())
             }

@@ -90,7 +90,7 @@ pub fn fire_first<'k>(
 fn replicate(context: Context<'_>, name: Str<'_>, fired: &Fired<'_>) {
     let at = fired.at.to_string();
     let from = fired.next_from.map(|ms| ms.to_string());
-    let mut more: Vec<&[u8]> = vec![b"AT", at.as_bytes(), b""];
+    let mut more: Vec<&[u8]> = vec![b"AT", at.as_bytes()];
     if let Some(from) = &from {
         more.extend([&b"FROM"[..], from.as_bytes()]);
     }

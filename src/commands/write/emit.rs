@@ -16,9 +16,8 @@ use crate::commands::write::moves::{self, Asked, Reply};
 use crate::commands::{Command, Described};
 use crate::deadlines;
 use crate::errors::CommandError;
-use crate::replication::{
-    Emitted, Moment, User, fail_if_replicated, replicate_with_entry, reply_missing_key,
-};
+use crate::moment::{Moment, User};
+use crate::replication::{Emitted, fail_if_replicated, replicate_with_entry, reply_missing_key};
 use crate::server::context::{Args, Context, OwnedStr, Sent, Str, Word};
 use crate::server::key::Keys;
 use crate::server::stream::{Appended, Keep, NewId, WithStream};
@@ -45,7 +44,7 @@ struct Emission<'a, 'g> {
 
 impl Command for Emit {
     /// The entry with its id and the user, the moment, and how many entries the stream has.
-    const MOMENT_ARGUMENTS: usize = 8;
+    const MOMENT_ARGUMENTS: usize = 6;
 
     fn run<'a>(
         context: Context<'a>,
@@ -164,7 +163,7 @@ fn make<'a>(
     if is_first {
         let emitted = Emitted {
             id: id.bytes(),
-            user: moment.user.current(),
+            user: moment.user.name(),
             at: planned.is_timed().then(|| planned.at()),
             left: appended.left,
         };

@@ -14,7 +14,7 @@ use crate::server::key::Keys;
 pub struct Fire;
 
 impl Command for Fire {
-    const MOMENT_ARGUMENTS: usize = 3;
+    const MOMENT_ARGUMENTS: usize = 2;
 
     #[inline]
     fn run<'a>(

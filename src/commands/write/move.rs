@@ -14,7 +14,7 @@ use crate::server::key::Keys;
 pub struct Move;
 
 impl Command for Move {
-    const MOMENT_ARGUMENTS: usize = 3;
+    const MOMENT_ARGUMENTS: usize = 2;
 
     #[inline]
     fn run<'a>(

@@ -12,8 +12,9 @@ use crate::commands::options::{Given, Word};
 use crate::commands::write::due;
 use crate::deadlines;
 use crate::errors::CommandError;
+use crate::moment::Moment;
 use crate::replication::{
-    Moment, fail_if_replicated, replicate_legacy, replicate_positional, replicate_with_moment,
+    fail_if_replicated, replicate_legacy, replicate_positional, replicate_with_moment,
     reply_missing_key,
 };
 use crate::server::context::{Args, Context, Str};
@@ -216,26 +217,28 @@ fn make_open<'a, C: Described>(
         replicate_legacy(context, asked.key, machine, &asked.request);
     } else {
         let moment = moment.filter(|_| !is_replayed);
-        replicate(context, C::C_NAME, args, &asked, machine, moment.as_ref());
+        match &moment {
+            Some(moment) => {
+                replicate_first::<C>(context, args, &asked, &options, machine, moment);
+            }
+            None => context.replicate_verbatim(),
+        }
     }
     finish(context, key, &asked, outcome);
     Ok(())
 }
 
-/// Replicates a move: as it came, or with its moment if it was made here first.
-fn replicate(
+/// Replicates a move that was made here first, with its moment.
+fn replicate_first<C: Described>(
     context: Context<'_>,
-    command: &CStr,
     args: Args<'_>,
     asked: &Asked<'_>,
+    options: &Options<'_>,
     machine: &Machine,
-    moment: Option<&Moment<'_>>,
+    moment: &Moment<'_>,
 ) {
-    let Some(moment) = moment else {
-        return context.replicate_verbatim();
-    };
     let Request::Mutate { force, .. } = asked.request else {
-        return replicate_with_moment(context, command, args, moment);
+        return replicate_with_moment(context, C::C_NAME, args, moment, options);
     };
     let all: [&[u8]; 3] = [
         machine.current_name_bytes(),
@@ -246,7 +249,7 @@ fn replicate(
         Force::Yes => &all[..],
         Force::No => &all[..2],
     };
-    replicate_positional(context, command, asked.key, rest, moment);
+    replicate_positional(context, C::C_NAME, asked.key, rest, moment);
 }
 
 /// Checks a request. A condition doesn't stop one that was replicated or replayed: it was met where

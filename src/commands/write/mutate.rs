@@ -7,7 +7,8 @@ use crate::commands::arguments::Arguments;
 use crate::commands::options;
 use crate::commands::write::moves::{self, Asked, Reply};
 use crate::errors::CommandError;
-use crate::replication::{Moment, rules_for};
+use crate::moment::Moment;
+use crate::replication::rules_for;
 use crate::server::context::Context;
 use crate::server::key::Keys;
 
@@ -15,7 +16,7 @@ use crate::server::key::Keys;
 pub struct Mutate;
 
 impl Command for Mutate {
-    const MOMENT_ARGUMENTS: usize = 3;
+    const MOMENT_ARGUMENTS: usize = 2;
 
     #[inline]
     fn run<'a>(
@@ -26,7 +27,7 @@ impl Command for Mutate {
         let (key, target) = (arguments.required()?, arguments.required()?);
         let reason = arguments.optional();
         let (force, moment) = read_rest(context, &mut arguments)?;
-        let reason = reason.map(|reason| options::reason(context, reason));
+        let reason = reason.map(|reason| options::reason(context, reason.bytes()));
         let reason = reason.transpose()?;
         if reason.is_some_and(|reason| !reason.is_empty()) {
             moves::check_memory(context)?;

@@ -10,7 +10,8 @@ use crate::commands::write::moves::reply_verdict;
 use crate::commands::{Command, Described};
 use crate::deadlines;
 use crate::errors::CommandError;
-use crate::replication::{self, Moment, fail_if_replicated};
+use crate::moment::Moment;
+use crate::replication::{fail_if_replicated, replicate_with_moment};
 use crate::server::context::{Args, Context, Str};
 use crate::server::key::{Keys, WriteKey};
 
@@ -18,7 +19,7 @@ use crate::server::key::{Keys, WriteKey};
 pub struct New;
 
 impl Command for New {
-    const MOMENT_ARGUMENTS: usize = 3;
+    const MOMENT_ARGUMENTS: usize = 2;
 
     fn run<'a>(
         context: Context<'a>,
@@ -93,7 +94,7 @@ fn create(
     }
     match moment {
         Some(moment) if is_first => {
-            replication::replicate_with_moment(context, New::C_NAME, args, &moment);
+            replicate_with_moment(context, New::C_NAME, args, &moment, &given.options);
         }
         _ => context.replicate_verbatim(),
     }

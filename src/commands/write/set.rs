@@ -8,7 +8,8 @@ use crate::commands::write::documents::parse_by_compat;
 use crate::commands::{Command, Described};
 use crate::deadlines;
 use crate::errors::CommandError;
-use crate::replication::{Moment, replicate_positional};
+use crate::moment::Moment;
+use crate::replication::replicate_positional;
 use crate::server::context::{Context, Str};
 use crate::server::key::Keys;
 
@@ -16,7 +17,7 @@ use crate::server::key::Keys;
 pub struct Set;
 
 impl Command for Set {
-    const MOMENT_ARGUMENTS: usize = 3;
+    const MOMENT_ARGUMENTS: usize = 2;
 
     fn run<'a>(
         context: Context<'a>,

@@ -17,7 +17,7 @@ use crate::server::key::{Keys, WriteKey};
 pub struct Timeout;
 
 impl Command for Timeout {
-    const MOMENT_ARGUMENTS: usize = 5;
+    const MOMENT_ARGUMENTS: usize = 4;
 
     fn run<'a>(
         context: Context<'a>,
