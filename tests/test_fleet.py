@@ -1,4 +1,5 @@
-"""Fleets: how many machines are where, by SM.COUNT and SM.DEFINITIONS, against a walk over all keys."""
+"""Fleets: how many machines are where, by SM.COUNT and SM.DEFINITIONS, against a walk over all keys; and the
+keys that SM.SCAN finds."""
 
 import collections
 import json
@@ -470,3 +471,91 @@ def test_a_name_that_is_no_text(db, option):
     with db.server.wire() as wire:
         reply = wire("SM.SCAN", "0", option, b"a\xff")
     assert reply == f"-ERR {option}: text is not UTF-8 at byte 1\r\n".encode()
+
+
+# ---- anything ---------------------------------------------------------------------------------------
+
+OPTIONS = {
+    "SM.SCAN": ["NAME", "REVISION", "STATE", "IDLE", "MATCH", "COUNT"],
+    "SM.COUNT": ["REVISION"],
+    "SM.DEFINITIONS": [],
+}
+ARGUMENTS = {"SM.SCAN": ["0"], "SM.COUNT": ["order"], "SM.DEFINITIONS": []}
+ANY_WORDS = ["NAME", "state", "Count", "REVISION", "idle", "LIMIT", "TYPE", "", b"\xff"]
+ANY_VALUES = [
+    "order", "device", "none", "new", "paid", "1", "2", "7", "0", "-1", "1000", "m[0-3]", "*", "", "3600000",
+    "4294967295", "4294967296", "9007199254740991", "9007199254740992", "18446744073709551616", "\u00e9", b"\xff",
+]  # fmt: skip
+
+
+def is_right(option, value):
+    """Whether docs/commands.md allows this value."""
+    raw = value if isinstance(value, bytes) else value.encode()
+    number = int(raw) if raw.isdigit() else -1
+    is_text = raw != b"\xff"
+    return {
+        "NAME": is_text,
+        "STATE": is_text,
+        "REVISION": 0 <= number < 2**32,
+        "IDLE": 0 <= number < 2**53,
+        "COUNT": 1 <= number < 2**32,
+    }.get(option, True)
+
+
+def wanted_of(command, options):
+    """Returns the values of each option, or None if they are no options by docs/commands.md."""
+    wanted, rest = collections.defaultdict(list), list(options)
+    while rest:
+        word = rest.pop(0)
+        option = word.upper() if isinstance(word, str) else word
+        if option not in OPTIONS[command] or (option in wanted and option != "STATE") or not rest:
+            return None
+        wanted[option].append(rest.pop(0))
+        if not is_right(option, wanted[option][0 if option != "STATE" else -1]):
+            return None
+    needs_name = command == "SM.SCAN" and "REVISION" in wanted and "NAME" not in wanted
+    return None if needs_name else wanted
+
+
+def found_by(wanted):
+    """Returns the numbers of the machines in the fleet that a scan has to find. None has been idle for long."""
+    found = []
+    for at in range(9):
+        name, revision = ("order", 1 + at // 2) if at < 4 else ("device", 7) if at < 8 else (None, None)
+        state = STATES[at % 2] if at < 8 else ""
+        fits = (
+            wanted.get("NAME", [name]) == [name]
+            and [int(r) for r in wanted.get("REVISION", [])] in ([], [revision])
+            and ("STATE" not in wanted or state in wanted["STATE"])
+            and ("IDLE" not in wanted or (at in (6, 7) and int(wanted["IDLE"][0]) < 3_600_000))
+            and ("MATCH" not in wanted or wanted["MATCH"][0] == "*" or (wanted["MATCH"][0] == "m[0-3]" and at < 4))
+        )
+        found += [at] if fits else []
+    return found
+
+
+def test_any_options(fleet):
+    """Nonsense and sense mixed: wrong syntax is an error, and right syntax finds what there is."""
+    rng, met, client = random.Random(12), collections.Counter(), fleet.client()
+    wait_until(lambda: set(scan(client, "IDLE", "1000")) == names(6, 7), "machines that are idle")
+    with fleet.wire() as wire:
+        for _ in range(8000):
+            command = rng.choices(list(OPTIONS), [20, 4, 1])[0]
+            options = []
+            for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3, 4])):
+                option = rng.choice(OPTIONS[command] if OPTIONS[command] and rng.random() < 0.9 else ANY_WORDS)
+                good = rng.random() < 0.6
+                good = [value for value in ANY_VALUES if is_right(option, value)] if good else ANY_VALUES
+                options += [option, *([rng.choice(good)] if rng.random() < 0.95 else [])]
+            wanted = wanted_of(command, options)
+            reply = wire(command, *ARGUMENTS[command], *options)
+            met[command, wanted is None] += 1
+            if wanted is None:
+                assert reply.startswith(b"-") and reply.count(b"\r\n") == 1, (command, options, reply)
+            elif command == "SM.SCAN":
+                if wanted["COUNT"] == []:
+                    options += ["COUNT", "1000"]
+                assert set(scan(client, *options)) == names(*found_by(wanted)), options
+            else:
+                assert reply.startswith(b"*"), (command, options, reply)
+    assert {(command, wrong) for command in OPTIONS for wrong in (True, False)} == set(met), met
