@@ -97,8 +97,8 @@ test-matrix:
 test-hostile: setup build
 	MODULE=$(MODULE) HOSTILE_COUNT=$(COUNT) $(PY) -m pytest tests/hostile $(ARGS)
 
-test-faults: setup build
-	MODULE=$(MODULE) FAULT_ROUNDS=$(ROUNDS) $(PY) -m pytest tests/faults $(ARGS)
+test-faults: setup build build-tests
+	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) FAULT_ROUNDS=$(ROUNDS) $(PY) -m pytest tests/faults $(ARGS)
 
 test-counts: setup build
 	MODULE=$(MODULE) COUNT_STEPS=$(STEPS) $(PY) -m pytest tests/test_counts.py $(ARGS)

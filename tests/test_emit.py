@@ -1,5 +1,5 @@
 """SM.EMIT: a move and an entry of it in a stream, both or neither: verdicts, errors before anything has
-changed, what is published and replicated, and that a crash leaves no half of it."""
+changed, what is published and replicated. That a crash leaves no half of it is in faults/test_kills.py."""
 
 import json
 import random
@@ -586,39 +586,6 @@ def test_while_a_slot_moves_the_caller_tries_again(servers):
         reply = wire("SM.EMIT", "{a}m", "{a}out", "FIRE", "press")
         assert reply.startswith(b"-TRYAGAIN")
         assert wire("SM.STATE", "{a}m") == array("off")
-
-
-# ---- kill -9 ---------------------------------------------------------------------------------------
-
-
-def test_kill_leaves_both_or_neither(servers):
-    """Each version from 2 on has one entry, whenever the server was killed."""
-    server = servers.start(["appendonly yes", "appendfsync always"])
-    server.run("SM.NEW", "m", LAMP)
-    acknowledged = 1
-    for round_ in range(5):
-        done = []
-
-        def write():
-            try:
-                with server.client() as db:
-                    while True:
-                        done.append(db.execute_command("SM.EMIT", "m", "out", "FIRE", "press")[2])
-            except redis.exceptions.ConnectionError:
-                pass
-
-        thread = threading.Thread(target=write, daemon=True)
-        thread.start()
-        wait_until(lambda: len(done) > 20, "some moves")
-        time.sleep(random.random() / 50)
-        server.kill()
-        thread.join(10)
-        server.start()
-        acknowledged = max(done)
-        with server.client() as db:
-            version = dict(zip(*[iter(db.execute_command("SM.INFO", "m"))] * 2))[b"version"]
-            assert version - acknowledged in (0, 1), round_
-            assert [fields["version"] for _, fields in entries(db)] == [str(v) for v in range(2, version + 1)]
 
 
 # ---- a module that listens --------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 //! build script generates the table of commands from it.
 
 mod arguments;
+#[cfg(feature = "fault-injection")]
+mod check;
 mod options;
 mod read;
 mod write;
@@ -184,5 +186,7 @@ pub fn register(context: Context<'_>) -> Result<(), String> {
     for (spec, entry) in &COMMANDS {
         command::register(context, CATEGORY, spec, *entry)?;
     }
+    #[cfg(feature = "fault-injection")]
+    command::register(context, CATEGORY, &check::SPEC, entry::<check::Check>)?;
     Ok(())
 }
