@@ -29,7 +29,9 @@ impl Command for New {
         let given = Given::read(context, &mut arguments, options::NEW)?;
         let parsed = read(context, json, &given)?;
         let mut key = keys.write::<Machine>(name)?;
-        if given.moment.is_none() {
+        let mut has_timer = || key.value_mut().is_some_and(|old| old.deadline().is_some());
+        // The clock costs more than this look.
+        if given.moment.is_none() && has_timer() {
             key = due::fire_first(context, key, name, context.now())?;
         }
         match key.value_mut() {
