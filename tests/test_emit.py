@@ -11,7 +11,6 @@ import redis
 
 from harness import (
     NIL,
-    NIL3,
     OK,
     SECOND_MODULE,
     array,
@@ -22,21 +21,11 @@ from harness import (
     wait_in_sync,
     wait_until,
 )
+from shop import SHOP, WRONGTYPE, verdict
 from test_events import Listener
 from timers import kinds, together
 
-WRONGTYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 FULL = b"-ERR the stream's last id is the greatest possible, it takes no more entries\r\n"
-SHOP = json.dumps(
-    {
-        "map": {
-            "new": {"pay": "paid", "cancel": "void"},
-            "paid": {"ship": "sent", "refund": ["back", "partly"], "": "kept"},
-            "sent": ["kept", "paid"],
-        },
-        "initial": "new",
-    }
-)
 LAMP = json.dumps({"map": {"on": {"press": "off"}, "off": {"press": "on"}}, "history": 9, "initial": "off"})
 TIMED = json.dumps(
     {"map": {"a": {"go": "b"}, "b": {"go": "a"}, "c": {"go": "a"}}, "after": {"a": {"to": "c"}, "b": {"to": None}},
@@ -57,25 +46,6 @@ def parts(reply):
     body = reply[4:]
     end = body.index(b"\r\n", body.index(b"\r\n:") + 2) + 2
     return b"*3\r\n" + body[:end], body[end:]
-
-
-def verdict(what, state, version):
-    return b"*3\r\n" + bulk(what) + bulk(state) + b":%d\r\n" % version
-
-
-@pytest.fixture
-def shop(wire):
-    assert wire("SM.SET", "m", SHOP) == OK
-    assert wire("SET", "text", "x") == OK
-    return wire
-
-
-@pytest.fixture(params=[2, 3])
-def both(request, shop):
-    """The wire by either protocol, with the nil of that protocol."""
-    shop("HELLO", str(request.param))
-    shop.nil = {2: NIL, 3: NIL3}[request.param]
-    return shop
 
 
 # ---- verdicts -----------------------------------------------------------------------------------

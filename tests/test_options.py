@@ -7,7 +7,8 @@ import random
 import pytest
 
 from harness import ROOT, array, bulk, digest
-from test_fire import REMEMBERED, SHOP, TIMED, WRONGTYPE, history, info, pairs, verdict
+from shop import SHOP, WRONGTYPE, verdict
+from test_fire import REMEMBERED, TIMED, history, info, pairs
 
 METADATA = json.loads((ROOT / "commands.json").read_text())
 # The arguments before the options, of a request that succeeds on a machine of SHOP in `m`.
