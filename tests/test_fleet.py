@@ -87,6 +87,19 @@ def test_definitions_come_by_name_and_revision(server):
     wait_until(lambda: definitions(server) == [], "the definitions to go")
 
 
+def test_every_count_of_machines_is_the_same(server):
+    """SM.INFO and INFO count references to a definition, the others have counters."""
+    for at in range(5):
+        server.run("SM.SET", f"m{at}", DOCUMENTS[at % 2])
+        server.run("SM.FORCE", f"m{at}", STATES[at % 4])
+    server.run("DEL", "m4")
+    fields = server.raw("SM.INFO", "m0")
+    assert fields[fields.index(b"machines") + 1] == 2
+    assert [one["machines"] for one in definitions(server)] == [2, 2]
+    assert server.info("redisstate")["redisstate_machines"] == 4
+    assert [sum(count(server, "order", "REVISION", revision).values()) for revision in (1, 2)] == [2, 2]
+
+
 def test_the_bytes_are_the_share_in_memory_usage(server):
     """A machine's own memory doesn't change with the number of its definition's machines."""
     server.run("SM.SET", "m0", document())
