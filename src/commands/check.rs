@@ -33,6 +33,7 @@ pub const SPEC: CommandSpec = CommandSpec {
     acl_categories: &["read", "slow", "dangerous"],
     key_flags: &[],
     history: &[],
+    tips: c"",
     arguments: &[],
 };
 
