@@ -8,7 +8,8 @@ use redis_state_core::{Force, Machine, RecordWriter, Request, Rules};
 
 use crate::config;
 use crate::errors::CommandError;
-use crate::server::context::{Args, Context, OwnedStr, Sent, Str, Word};
+use crate::server::context::Context;
+use crate::server::strings::{Args, OwnedStr, Sent, Str, Word};
 
 /// When a change was made, and by whom.
 pub struct Moment<'a> {

@@ -14,8 +14,9 @@ use crate::errors::CommandError;
 use crate::server::command::{
     self, ArgumentKind, ArgumentSpec, CommandSpec, Entry, Handler, entry,
 };
-use crate::server::context::{Args, Context};
+use crate::server::context::Context;
 use crate::server::key::Keys;
+use crate::server::strings::Args;
 use crate::server::{log, privacy};
 use crate::stats;
 use crate::text::key_for_log;

@@ -6,9 +6,10 @@ use std::ptr;
 use redis_module::raw;
 
 use crate::server::api::{OK, api};
-use crate::server::context::{Args, Context};
+use crate::server::context::Context;
 use crate::server::guard::guarded;
 use crate::server::key::Keys;
+use crate::server::strings::Args;
 
 /// The code of one command, as the server calls it.
 pub trait Handler {

@@ -11,8 +11,9 @@ use crate::commands::{Command, Described};
 use crate::deadlines;
 use crate::errors::CommandError;
 use crate::replication::{self, Moment, fail_if_replicated};
-use crate::server::context::{Args, Context, Str};
+use crate::server::context::Context;
 use crate::server::key::{Keys, WriteKey};
+use crate::server::strings::{Args, Str};
 
 /// Makes a machine where there is no key.
 pub struct New;

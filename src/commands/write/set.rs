@@ -9,8 +9,9 @@ use crate::commands::{Command, Described};
 use crate::deadlines;
 use crate::errors::CommandError;
 use crate::replication::{Moment, replicate_positional};
-use crate::server::context::{Context, Str};
+use crate::server::context::Context;
 use crate::server::key::Keys;
+use crate::server::strings::Str;
 
 /// Stores the machine of a document.
 pub struct Set;
