@@ -6,6 +6,7 @@ DATA   ?= data
 TIME   ?= 60
 ROUNDS ?= 300
 COUNT  ?= 100000
+STEPS  ?= 1000000
 ARGS   ?=
 
 # Builds go side by side, and make shares its slots with other makes only: cargo is to count its own.
@@ -17,7 +18,7 @@ FAULT  := target/fault/release/libredis_state.so
 export SERVER
 
 .PHONY: help run test build build-tests lint bench bench-smoke fuzz miri clean setup setup-bench \
-        test-core test-server test-matrix test-hostile test-faults test-memory
+        test-core test-server test-matrix test-hostile test-faults test-counts test-memory
 
 help:
 	@echo 'make run           build, then start a server with the module (PORT=6379 DATA=data)'
@@ -27,6 +28,7 @@ help:
 	@echo 'make fuzz          every fuzz target for TIME=60 seconds'
 	@echo 'make test-matrix   the integration tests on every supported server'
 	@echo 'make test-hostile  COUNT=100000 damaged payloads    make test-faults  ROUNDS=300 kills'
+	@echo 'make test-counts   STEPS=1000000 random steps, the counts against walks over all keys'
 	@echo 'make test-memory   integration tests under AddressSanitizer'
 	@echo 'make miri          core tests under Miri, valgrind and ThreadSanitizer'
 	@echo 'make build         the module alone                  make clean        delete what was built'
@@ -95,8 +97,11 @@ test-matrix:
 test-hostile: setup build
 	MODULE=$(MODULE) HOSTILE_COUNT=$(COUNT) $(PY) -m pytest tests/hostile $(ARGS)
 
-test-faults: setup build
-	MODULE=$(MODULE) FAULT_ROUNDS=$(ROUNDS) $(PY) -m pytest tests/faults $(ARGS)
+test-faults: setup build build-tests
+	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) FAULT_ROUNDS=$(ROUNDS) $(PY) -m pytest tests/faults $(ARGS)
+
+test-counts: setup build
+	MODULE=$(MODULE) COUNT_STEPS=$(STEPS) $(PY) -m pytest tests/test_counts.py $(ARGS)
 
 test-memory: setup
 	scripts/memory.sh $(ARGS)

@@ -115,6 +115,7 @@ fn write_command(name: &str, command: &Object, out: &mut String) {
         "second_key_flags",
         "arguments",
         "history",
+        "tips",
     ];
     check_fields(name, command, &known);
     let arity = command["arity"]
@@ -128,7 +129,7 @@ fn write_command(name: &str, command: &Object, out: &mut String) {
     let _ = writeln!(
         out,
         "CommandSpec {{ name: c{name:?}, summary: c{:?}, complexity: c{:?}, since: c{:?}, \
-         arity: {arity}, flags: c{:?}, acl_categories: &{:?}, key_flags: &[{}], history: &[{}], \
+         arity: {arity}, flags: c{:?}, acl_categories: &{:?}, key_flags: &[{}], history: &[{}], tips: c{:?}, \
          arguments: &[{}] }}, ",
         text(name, command, "summary"),
         text(name, command, "complexity"),
@@ -137,6 +138,7 @@ fn write_command(name: &str, command: &Object, out: &mut String) {
         words(command, "acl_categories"),
         key_flags(command),
         history(name, command),
+        words(command, "tips").join(" "),
         arguments(name, command),
     );
 }

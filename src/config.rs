@@ -8,7 +8,8 @@ use redis_state_core::{
 };
 
 use crate::server::config::{self, Choice, Number};
-use crate::server::context::{Args, Context, Str};
+use crate::server::context::Context;
+use crate::server::strings::{Args, Str};
 
 /// The prefix that the server puts before a module's configs.
 const PREFIX: &str = "redisstate.";

@@ -16,9 +16,10 @@ use redis_state_core::{Deadlines, Handle, Machine, pause_ms};
 
 use crate::config;
 use crate::server::alarm::{self, Alarm};
-use crate::server::context::{Context, Refusal, Str};
+use crate::server::context::{Context, Refusal};
 use crate::server::data_events::DataEvent;
 use crate::server::scan::Cursor;
+use crate::server::strings::Str;
 use crate::server::value_type::Place;
 use crate::stats;
 

@@ -13,7 +13,7 @@ pub fn fields() -> Fields {
     vec![
         (c"machines", interner.machines as u64),
         (c"definitions", interner.definitions as u64),
-        (c"definition_bytes", interner.archive_bytes as u64),
+        (c"definition_bytes", interner.definition_bytes as u64),
         (c"document_bytes", interner.source_bytes as u64),
         (
             c"machines_per_definition",

@@ -40,8 +40,9 @@ mod text;
 
 use redis_state_core::Machine;
 
-use server::context::{Args, Context};
+use server::context::Context;
 use server::load::Module;
+use server::strings::Args;
 
 /// The name is frozen: the old module registered under it.
 static MODULE: Module = Module {

@@ -2,7 +2,8 @@
 
 use redis_state_core::MAX_TIME;
 
-use crate::server::context::{Context, OwnedStr};
+use crate::server::context::Context;
+use crate::server::strings::OwnedStr;
 use crate::text::parse_digits;
 
 /// When a change was made, and by whom.

@@ -11,7 +11,8 @@ use redis_state_core::{Force, Machine, Options, RecordWriter, Request, Rules};
 use crate::config;
 use crate::errors::CommandError;
 use crate::moment::Moment;
-use crate::server::context::{Args, Context, OwnedStr, Sent, Str, Word};
+use crate::server::context::Context;
+use crate::server::strings::{Args, OwnedStr, Sent, Str, Word};
 
 /// Returns the rules for this call. Replicated and replayed commands run by the documented rules,
 /// because the primary wrote them for these rules.

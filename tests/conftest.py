@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 import harness
-from harness import Pool
+from harness import NIL, NIL3, OK, Pool
+from shop import SHOP
 
 
 def pytest_report_header():
@@ -114,3 +115,20 @@ def wire(db):
     """Yields a connection to the shared server in documented mode that shows the exact bytes."""
     with db.server.wire() as wire:
         yield wire
+
+
+@pytest.fixture
+def shop(wire):
+    """The wire, with a machine of SHOP in `m` and a string in `text`."""
+    assert wire("SM.SET", "m", SHOP) == OK
+    assert wire("SET", "text", "x") == OK
+    return wire
+
+
+@pytest.fixture(params=[2, 3])
+def both(request, shop):
+    """The same by either protocol, with the nil and the maps of that protocol."""
+    shop("HELLO", str(request.param))
+    shop.nil = {2: NIL, 3: NIL3}[request.param]
+    shop.map = {2: lambda n: b"*%d\r\n" % (2 * n), 3: lambda n: b"%%%d\r\n" % n}[request.param]
+    return shop

@@ -1,10 +1,14 @@
-"""Every command in a cluster: the server and redis-py's cluster client route it by its key."""
+"""Every command in a cluster: the server and redis-py's cluster client route it by its key, or are told the
+node."""
+
+import re
 
 import pytest
 import redis
 
 from documents import ORDER, order
-from harness import OK, SLOWDOWN, Pool, bulk, server_version, value_digests, wait_until
+from fleet import STATES, document
+from harness import OK, ROOT, SLOWDOWN, Pool, bulk, server_version, value_digests, wait_until
 from test_acl import METADATA, call
 
 # Every command that has a key, and the longer forms of some.
@@ -95,6 +99,40 @@ def test_redis_pys_cluster_client(nodes, client):
         assert client.execute_command("SM.CREATE", key) == b"OK"
     sizes = [node.run("DBSIZE") for node in nodes]
     assert sum(sizes) == 60 and all(sizes)
+
+
+# ---- commands without a key -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def recipe(nodes):
+    """Returns what the program of docs/clusters.md defines, with the port of this cluster."""
+    (text,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/clusters.md").read_text(), re.M | re.S)
+    assert text.count("port=7000") == 1
+    defined = {}
+    exec(text.replace("port=7000", f"port={nodes[0].port}"), defined)
+    yield defined
+    defined["client"].close()
+
+
+def test_every_primary_is_counted_and_scanned(nodes, client, recipe):
+    assert recipe["count"]("order") == {} and list(recipe["scan"]()) == []
+    for i in range(300):
+        client.execute_command("SM.NEW", f"order:{i}", document(), "STATE", STATES[i % 3])
+        client.set(f"text:{i}", "x")
+    assert all(node.raw("SM.COUNT", "order") for node in nodes), "each has some"
+    assert recipe["count"]("order") == {"new": 100, "paid": 100, "shipped": 100, "lost": 0}
+    keys = lambda *options: sorted(set(recipe["scan"](*options)))
+    assert keys() == keys("NAME", "order") == sorted(f"order:{i}" for i in range(300))
+    assert keys("STATE", "paid", "NAME", "order") == sorted(f"order:{i}" for i in range(1, 300, 3))
+    assert keys("NAME", "device") == []
+
+
+def test_redis_py_finds_no_node_by_itself(client):
+    """Why the recipe names nodes. If this fails, the page may have something simpler to say."""
+    for options in ({}, {"target_nodes": redis.RedisCluster.PRIMARIES}):
+        with pytest.raises(redis.exceptions.RedisClusterException, match="Missing key"):
+            client.execute_command("SM.COUNT", "order", **options)
 
 
 def test_lua_in_a_cluster(client):

@@ -204,7 +204,7 @@ def tagged_traffic(nodes, seed):
     """Returns traffic of every command with keys of one slot, the slot, its node and the next one."""
     slot = nodes[0].run("CLUSTER", "KEYSLOT", TAGGED[0])
     source = owner(nodes, slot)
-    traffic = Traffic(source, seed, keys=TAGGED)
+    traffic = Traffic(source, seed, keys=TAGGED, stream="moves:{k}")
     traffic.client = Follower(nodes, source)
     return traffic, slot, source, nodes[(nodes.index(source) + 1) % 3]
 
@@ -216,7 +216,7 @@ def test_machines_arrive_with_all_that_they_have(servers, move):
     nodes = servers.cluster(3, PLAIN_AOF)
     traffic, slot, source, target = tagged_traffic(nodes, seed=20)
     traffic.run(2000)
-    keys = sorted(traffic.machines)
+    keys = [*sorted(traffic.machines), traffic.stream]
     before, shown, whole = value_digests(source, keys), everything(source), digest(source)
     move(nodes, slot, source, target)
     assert value_digests(target, keys) == before

@@ -133,7 +133,8 @@ def test_info(db, command):
     keys_used = len(key_flags(entry))
     assert [first, last, step] == [min(keys_used, 1), keys_used, min(keys_used, 1)]
     assert words(categories) == expected_categories(entry)
-    assert tips == subcommands == []
+    assert [tip.decode() for tip in tips] == entry.get("tips", [])
+    assert subcommands == []
     assert [key_spec(spec) for spec in keys] == expected_key_specs(entry)
 
 

@@ -1,5 +1,5 @@
 """SM.EMIT: a move and an entry of it in a stream, both or neither: verdicts, errors before anything has
-changed, what is published and replicated, and that a crash leaves no half of it."""
+changed, what is published and replicated. That a crash leaves no half of it is in faults/test_kills.py."""
 
 import json
 import random
@@ -11,7 +11,6 @@ import redis
 
 from harness import (
     NIL,
-    NIL3,
     OK,
     SECOND_MODULE,
     array,
@@ -22,21 +21,11 @@ from harness import (
     wait_in_sync,
     wait_until,
 )
+from shop import SHOP, WRONGTYPE, verdict
 from test_events import Listener
 from timers import kinds, together
 
-WRONGTYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 FULL = b"-ERR the stream's last id is the greatest possible, it takes no more entries\r\n"
-SHOP = json.dumps(
-    {
-        "map": {
-            "new": {"pay": "paid", "cancel": "void"},
-            "paid": {"ship": "sent", "refund": ["back", "partly"], "": "kept"},
-            "sent": ["kept", "paid"],
-        },
-        "initial": "new",
-    }
-)
 LAMP = json.dumps({"map": {"on": {"press": "off"}, "off": {"press": "on"}}, "history": 9, "initial": "off"})
 TIMED = json.dumps(
     {"map": {"a": {"go": "b"}, "b": {"go": "a"}, "c": {"go": "a"}}, "after": {"a": {"to": "c"}, "b": {"to": None}},
@@ -57,25 +46,6 @@ def parts(reply):
     body = reply[4:]
     end = body.index(b"\r\n", body.index(b"\r\n:") + 2) + 2
     return b"*3\r\n" + body[:end], body[end:]
-
-
-def verdict(what, state, version):
-    return b"*3\r\n" + bulk(what) + bulk(state) + b":%d\r\n" % version
-
-
-@pytest.fixture
-def shop(wire):
-    assert wire("SM.SET", "m", SHOP) == OK
-    assert wire("SET", "text", "x") == OK
-    return wire
-
-
-@pytest.fixture(params=[2, 3])
-def both(request, shop):
-    """The wire by either protocol, with the nil of that protocol."""
-    shop("HELLO", str(request.param))
-    shop.nil = {2: NIL, 3: NIL3}[request.param]
-    return shop
 
 
 # ---- verdicts -----------------------------------------------------------------------------------
@@ -586,39 +556,6 @@ def test_while_a_slot_moves_the_caller_tries_again(servers):
         reply = wire("SM.EMIT", "{a}m", "{a}out", "FIRE", "press")
         assert reply.startswith(b"-TRYAGAIN")
         assert wire("SM.STATE", "{a}m") == array("off")
-
-
-# ---- kill -9 ---------------------------------------------------------------------------------------
-
-
-def test_kill_leaves_both_or_neither(servers):
-    """Each version from 2 on has one entry, whenever the server was killed."""
-    server = servers.start(["appendonly yes", "appendfsync always"])
-    server.run("SM.NEW", "m", LAMP)
-    acknowledged = 1
-    for round_ in range(5):
-        done = []
-
-        def write():
-            try:
-                with server.client() as db:
-                    while True:
-                        done.append(db.execute_command("SM.EMIT", "m", "out", "FIRE", "press")[2])
-            except redis.exceptions.ConnectionError:
-                pass
-
-        thread = threading.Thread(target=write, daemon=True)
-        thread.start()
-        wait_until(lambda: len(done) > 20, "some moves")
-        time.sleep(random.random() / 50)
-        server.kill()
-        thread.join(10)
-        server.start()
-        acknowledged = max(done)
-        with server.client() as db:
-            version = dict(zip(*[iter(db.execute_command("SM.INFO", "m"))] * 2))[b"version"]
-            assert version - acknowledged in (0, 1), round_
-            assert [fields["version"] for _, fields in entries(db)] == [str(v) for v in range(2, version + 1)]
 
 
 # ---- a module that listens --------------------------------------------------------------------------------

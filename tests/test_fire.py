@@ -8,22 +8,10 @@ import time
 import pytest
 import redis
 
-from harness import NIL, NIL3, OK, array, bulk, digest, wait_in_sync
+from harness import NIL, array, bulk, digest, wait_in_sync
+from shop import SHOP, WRONGTYPE, verdict
 from test_events import Listener
 
-WRONGTYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-SHOP = json.dumps(
-    {
-        "map": {
-            "new": {"pay": "paid", "cancel": "void", "archive": []},
-            "paid": {"ship": "sent", "refund": ["back", "partly"], "": "kept"},
-            "sent": ["kept", "paid"],
-            "kept": {"archive": "sent"},
-        },
-        "any": {"archive": "archived", "lose": ["lost", "archived"], "void": "void"},
-        "initial": "new",
-    }
-)
 REMEMBERED = json.dumps({"map": {"a": {"go": "b"}, "b": {"go": "a"}}, "history": 6, "initial": "a"})
 TIMED = json.dumps(
     {
@@ -34,10 +22,6 @@ TIMED = json.dumps(
         "revision": 7,
     }
 )
-
-
-def verdict(what, state, version):
-    return b"*3\r\n" + bulk(what) + bulk(state) + b":%d\r\n" % version
 
 
 def pairs(flat):
@@ -52,22 +36,6 @@ def info(db, key="m"):
 def history(db, key="m", *more):
     entries = db.execute_command("SM.HISTORY", key, *more)
     return [{k.decode(): v for k, v in pairs(entry).items()} for entry in entries]
-
-
-@pytest.fixture
-def shop(wire):
-    assert wire("SM.SET", "m", SHOP) == OK
-    assert wire("SET", "text", "x") == OK
-    return wire
-
-
-@pytest.fixture(params=[2, 3])
-def both(request, shop):
-    """The wire by either protocol, with the nil of that protocol."""
-    shop("HELLO", str(request.param))
-    shop.nil = {2: NIL, 3: NIL3}[request.param]
-    shop.map = {2: lambda n: b"*%d\r\n" % (2 * n), 3: lambda n: b"%%%d\r\n" % n}[request.param]
-    return shop
 
 
 # ---- verdicts -----------------------------------------------------------------------------------

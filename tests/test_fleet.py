@@ -1,4 +1,5 @@
-"""Fleets: how many machines are where, by SM.COUNT and SM.DEFINITIONS, against a walk over all keys."""
+"""SM.COUNT, SM.DEFINITIONS and SM.SCAN: what they reply, and what they refuse. That the counts are right after
+whatever happens is in test_counts.py."""
 
 import collections
 import json
@@ -6,214 +7,8 @@ import random
 
 import pytest
 
-from harness import background_save, follow, rewrite_aof, wait_in_sync, wait_until
-
-STATES = ["new", "paid", "shipped", "lost"]
-
-
-def document(name="order", revision=1, **more):
-    """Returns a document in which every state leads to every other."""
-    rows = {state: {"go": [other for other in STATES if other != state]} for state in STATES}
-    return json.dumps({"map": rows, "name": name, "revision": revision, "initial": "new"} | more)
-
-
-DOCUMENTS = [document(), document(revision=2), document("device", 7), document("device", 7, history=3)]
-# What the name and the revision of each are.
-LABELS = [("order", 1), ("order", 2), ("device", 7)]
-
-
-def count(server, *arguments):
-    """Returns the reply of SM.COUNT as a dictionary."""
-    flat = server.raw("SM.COUNT", *arguments)
-    return {state.decode(): number for state, number in zip(flat[::2], flat[1::2])}
-
-
-def walk(server):
-    """Returns the number of machines by (name, revision) and state, by asking each key of each database."""
-    counts = collections.Counter()
-    for database in range(16):
-        client = server.client(db=database)
-        for key in client.scan_iter(count=1000, _type="StateType"):
-            fields = client.execute_command("SM.INFO", key)
-            if isinstance(fields, list):
-                fields = dict(zip(fields[::2], fields[1::2]))
-            by_name = {name.decode(): value for name, value in fields.items()}
-            label = (by_name["name"].decode(), by_name["revision"])
-            counts[label, by_name["state"].decode()] += 1
-        client.close()
-    return counts
-
-
-def counted(server):
-    """Returns the same by SM.COUNT, without the zeros."""
-    counts = collections.Counter()
-    for name, revision in LABELS:
-        for state, number in count(server, name, "REVISION", revision).items():
-            counts[(name, revision), state] += number
-    return +counts
-
-
-def assert_counts_are_right(server):
-    """Waits for frees in the background, which are counted until they are done."""
-    wait_until(lambda: counted(server) == walk(server), "the counts to be those of a walk")
-    expected = counted(server)
-    for name in ("order", "device"):
-        whole = collections.Counter()
-        for (label, state), number in expected.items():
-            whole[state] += number if label[0] == name else 0
-        assert +collections.Counter(count(server, name)) == +whole
-
-
-class Traffic:
-    """Random commands of all kinds that make, move and remove machines."""
-
-    def __init__(self, server, seed):
-        self.random = random.Random(seed)
-        self.clients = [server.client(db=database) for database in range(3)]
-        self.server = server
-
-    def key(self):
-        return f"m{self.random.randrange(60)}"
-
-    def step(self):
-        client = self.random.choice(self.clients)
-        run, choose = client.execute_command, self.random.choice
-        key, other = self.key(), self.key()
-        document, state = choose(DOCUMENTS), choose(STATES)
-        dump = client.dump(key)
-        steps = [
-            lambda: run("SM.NEW", key, document, "STATE", state),
-            lambda: run("SM.SET", key, document, state),
-            lambda: run("SM.FIRE", key, "go", "TO", state),
-            lambda: run("SM.FORCE", key, state),
-            lambda: run("SM.MUTATE", key, state),
-            lambda: run("SM.RESET", key),
-            lambda: run("SM.REDEFINE", key, document),
-            lambda: run("SM.NEW", key, '{"map":'),
-            lambda: run("DEL", key),
-            lambda: run("UNLINK", key),
-            lambda: run("RENAME", key, other),
-            lambda: run("MOVE", key, self.random.randrange(3)),
-            lambda: run("COPY", key, other, "DB", self.random.randrange(3), "REPLACE"),
-            lambda: dump and client.restore(other, 0, dump, replace=True),
-            lambda: run("PEXPIRE", key, 1),
-            lambda: run("SET", key, "text"),
-            lambda: client.eval("redis.call('SM.FIRE', KEYS[1], 'go', 'TO', ARGV[1])", 1, key, state),
-            lambda: self.transaction(client, key, document, state),
-        ]
-        self.try_(choose(steps))
-
-    @staticmethod
-    def transaction(client, key, document, state):
-        with client.pipeline() as pipe:
-            pipe.execute_command("SM.SET", key, document)
-            pipe.execute_command("SM.FORCE", key, state)
-            pipe.execute()
-
-    @staticmethod
-    def try_(step):
-        """Errors are part of the traffic: of missing keys, and of keys of another type."""
-        try:
-            step()
-        except Exception as why:
-            if "Connection" in type(why).__name__:
-                raise
-
-    def run(self, steps):
-        for _ in range(steps):
-            self.step()
-
-    def close(self):
-        for client in self.clients:
-            client.close()
-
-
-@pytest.fixture
-def traffic(server):
-    traffic = Traffic(server, seed=12)
-    traffic.run(1500)
-    yield traffic
-    traffic.close()
-
-
-def test_the_counts_after_random_traffic(server, traffic):
-    for _ in range(5):
-        traffic.run(300)
-        assert_counts_are_right(server)
-    assert sum(counted(server).values()) > 30
-
-
-AFTER = {
-    "a reload": ["DEBUG", "RELOAD"],
-    "SWAPDB": ["SWAPDB", "0", "1"],
-    "FLUSHDB": ["FLUSHDB"],
-    "FLUSHDB ASYNC": ["FLUSHDB", "ASYNC"],
-    "FLUSHALL ASYNC": ["FLUSHALL", "ASYNC"],
-}
-
-
-@pytest.mark.parametrize("what", AFTER)
-def test_the_counts_after(server, traffic, what):
-    assert_counts_are_right(server)
-    before = counted(server)
-    server.run(*AFTER[what])
-    assert_counts_are_right(server)
-    if what in ("a reload", "SWAPDB"):
-        assert counted(server) == before
-
-
-def test_the_counts_after_a_restart(server, traffic):
-    background_save(server)
-    before = walk(server)
-    server.restart()
-    assert counted(server) == before == walk(server)
-
-
-@pytest.mark.parametrize("preamble", ["yes", "no"])
-def test_the_counts_after_the_aof_was_rewritten_and_read(servers, preamble):
-    server = servers.start(["appendonly yes", f"aof-use-rdb-preamble {preamble}"])
-    traffic = Traffic(server, seed=3)
-    traffic.run(500)
-    rewrite_aof(server)
-    traffic.run(500)
-    traffic.close()
-    assert_counts_are_right(server)
-    server.restart()
-    assert sum(counted(server).values()) > 30
-    assert_counts_are_right(server)
-
-
-@pytest.mark.parametrize("load", ["disabled", "swapdb"])
-def test_the_counts_of_a_replica(servers, load):
-    primary = servers.start()
-    replica = servers.start([f"repl-diskless-load {load}"])
-    old = Traffic(replica, seed=5)
-    old.run(500)
-    old.close()
-    traffic = Traffic(primary, seed=4)
-    traffic.run(500)
-    follow(replica, primary)
-    wait_in_sync(primary, replica)
-    traffic.run(500)
-    traffic.close()
-    wait_in_sync(primary, replica)
-    for server in (primary, replica):
-        assert_counts_are_right(server)
-    assert sum(counted(primary).values()) > 30
-    assert counted(primary) == counted(replica)
-
-
-def test_the_counts_after_evictions(server):
-    client = server.client()
-    for at in range(5000):
-        client.execute_command("SM.SET", f"m{at}", DOCUMENTS[at % 4])
-    server.run("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
-    used = int(server.info("memory")["used_memory"])
-    server.run("CONFIG", "SET", "maxmemory", used - 300_000)
-    wait_until(lambda: int(server.info("stats")["evicted_keys"]) > 100, "evictions")
-    server.run("CONFIG", "SET", "maxmemory", 0)
-    assert_counts_are_right(server)
-    client.close()
+from fleet import DOCUMENTS, STATES, count, document
+from harness import wait_until
 
 
 def test_a_state_without_machines_is_there_with_zero(server):
@@ -290,6 +85,19 @@ def test_definitions_come_by_name_and_revision(server):
     server.run("FLUSHALL")
     # Redis 8 frees the values in the background.
     wait_until(lambda: definitions(server) == [], "the definitions to go")
+
+
+def test_every_count_of_machines_is_the_same(server):
+    """SM.INFO and INFO count references to a definition, the others have counters."""
+    for at in range(5):
+        server.run("SM.SET", f"m{at}", DOCUMENTS[at % 2])
+        server.run("SM.FORCE", f"m{at}", STATES[at % 4])
+    server.run("DEL", "m4")
+    fields = server.raw("SM.INFO", "m0")
+    assert fields[fields.index(b"machines") + 1] == 2
+    assert [one["machines"] for one in definitions(server)] == [2, 2]
+    assert server.info("redisstate")["redisstate_machines"] == 4
+    assert [sum(count(server, "order", "REVISION", revision).values()) for revision in (1, 2)] == [2, 2]
 
 
 def test_the_bytes_are_the_share_in_memory_usage(server):
@@ -470,3 +278,91 @@ def test_a_name_that_is_no_text(db, option):
     with db.server.wire() as wire:
         reply = wire("SM.SCAN", "0", option, b"a\xff")
     assert reply == f"-ERR {option}: text is not UTF-8 at byte 1\r\n".encode()
+
+
+# ---- anything ---------------------------------------------------------------------------------------
+
+OPTIONS = {
+    "SM.SCAN": ["NAME", "REVISION", "STATE", "IDLE", "MATCH", "COUNT"],
+    "SM.COUNT": ["REVISION"],
+    "SM.DEFINITIONS": [],
+}
+ARGUMENTS = {"SM.SCAN": ["0"], "SM.COUNT": ["order"], "SM.DEFINITIONS": []}
+ANY_WORDS = ["NAME", "state", "Count", "REVISION", "idle", "LIMIT", "TYPE", "", b"\xff"]
+ANY_VALUES = [
+    "order", "device", "none", "new", "paid", "1", "2", "7", "0", "-1", "1000", "m[0-3]", "*", "", "3600000",
+    "4294967295", "4294967296", "9007199254740991", "9007199254740992", "18446744073709551616", "\u00e9", b"\xff",
+]  # fmt: skip
+
+
+def is_right(option, value):
+    """Whether docs/commands.md allows this value."""
+    raw = value if isinstance(value, bytes) else value.encode()
+    number = int(raw) if raw.isdigit() else -1
+    is_text = raw != b"\xff"
+    return {
+        "NAME": is_text,
+        "STATE": is_text,
+        "REVISION": 0 <= number < 2**32,
+        "IDLE": 0 <= number < 2**53,
+        "COUNT": 1 <= number < 2**32,
+    }.get(option, True)
+
+
+def wanted_of(command, options):
+    """Returns the values of each option, or None if they are no options by docs/commands.md."""
+    wanted, rest = collections.defaultdict(list), list(options)
+    while rest:
+        word = rest.pop(0)
+        option = word.upper() if isinstance(word, str) else word
+        if option not in OPTIONS[command] or (option in wanted and option != "STATE") or not rest:
+            return None
+        wanted[option].append(rest.pop(0))
+        if not is_right(option, wanted[option][0 if option != "STATE" else -1]):
+            return None
+    needs_name = command == "SM.SCAN" and "REVISION" in wanted and "NAME" not in wanted
+    return None if needs_name else wanted
+
+
+def found_by(wanted):
+    """Returns the numbers of the machines in the fleet that a scan has to find. None has been idle for long."""
+    found = []
+    for at in range(9):
+        name, revision = ("order", 1 + at // 2) if at < 4 else ("device", 7) if at < 8 else (None, None)
+        state = STATES[at % 2] if at < 8 else ""
+        fits = (
+            wanted.get("NAME", [name]) == [name]
+            and [int(r) for r in wanted.get("REVISION", [])] in ([], [revision])
+            and ("STATE" not in wanted or state in wanted["STATE"])
+            and ("IDLE" not in wanted or (at in (6, 7) and int(wanted["IDLE"][0]) < 3_600_000))
+            and ("MATCH" not in wanted or wanted["MATCH"][0] == "*" or (wanted["MATCH"][0] == "m[0-3]" and at < 4))
+        )
+        found += [at] if fits else []
+    return found
+
+
+def test_any_options(fleet):
+    """Nonsense and sense mixed: wrong syntax is an error, and right syntax finds what there is."""
+    rng, met, client = random.Random(12), collections.Counter(), fleet.client()
+    wait_until(lambda: set(scan(client, "IDLE", "1000")) == names(6, 7), "machines that are idle")
+    with fleet.wire() as wire:
+        for _ in range(8000):
+            command = rng.choices(list(OPTIONS), [20, 4, 1])[0]
+            options = []
+            for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3, 4])):
+                option = rng.choice(OPTIONS[command] if OPTIONS[command] and rng.random() < 0.9 else ANY_WORDS)
+                good = rng.random() < 0.6
+                good = [value for value in ANY_VALUES if is_right(option, value)] if good else ANY_VALUES
+                options += [option, *([rng.choice(good)] if rng.random() < 0.95 else [])]
+            wanted = wanted_of(command, options)
+            reply = wire(command, *ARGUMENTS[command], *options)
+            met[command, wanted is None] += 1
+            if wanted is None:
+                assert reply.startswith(b"-") and reply.count(b"\r\n") == 1, (command, options, reply)
+            elif command == "SM.SCAN":
+                if wanted["COUNT"] == []:
+                    options += ["COUNT", "1000"]
+                assert set(scan(client, *options)) == names(*found_by(wanted)), options
+            else:
+                assert reply.startswith(b"*"), (command, options, reply)
+    assert {(command, wrong) for command in OPTIONS for wrong in (True, False)} == set(met), met

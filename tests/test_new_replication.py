@@ -30,6 +30,8 @@ def test_random_traffic_of_all_commands(servers, seed):
             assert traffic.seen.get((command, what), 0) > 1, (command, what)
     for seen in (b"created", b"exists", b"repeated", "error"):
         assert traffic.seen.get(("SM.NEW", seen), 0) > 1, seen
+    for seen in (b"moved", b"refused", b"conflict", b"repeated", "error"):
+        assert traffic.seen.get(("SM.EMIT", seen), 0) > 1, seen
     for seen in (b"redefined", b"conflict", b"repeated", "error"):
         assert traffic.seen.get(("SM.REDEFINE", seen), 0) > 1, seen
     traffic.check(primary)
@@ -127,7 +129,7 @@ def same_in_chain(primary, middle, last):
 def test_dump_and_restore_elsewhere(servers):
     here, there = servers.start(), servers.start(["redisstate.compat edge", *TINY_LIMITS])
     traffic = Traffic(here, seed=4).run(1500)
-    for key in traffic.machines:
+    for key in [*traffic.machines, traffic.stream]:
         at = max(0, here.run("PEXPIRETIME", key))
         there.run("RESTORE", key, at, here.run("DUMP", key), "ABSTTL")
     assert digest(there) == digest(here)
@@ -150,7 +152,7 @@ def test_replica_that_joins_under_traffic_and_goes_on_alone(servers):
 @pytest.mark.parametrize("replica_config", [[], TINY_LIMITS], ids=["documented", "tiny limits"])
 def test_an_edge_primary(servers, replica_config):
     primary, replica = servers.pair([*PLAIN_AOF, "redisstate.compat edge"], replica_config)
-    traffic = Traffic(primary, seed=6, checked=False).run(3000)
+    traffic = Traffic(primary, seed=6, checked=False).run(4000)
     assert traffic.seen["SM.FIRE", b"moved"] > 50 and traffic.seen["SM.SET", b"OK"] > 3
     same_everywhere(primary, replica)
     shown = everything(primary)

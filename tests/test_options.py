@@ -1,4 +1,4 @@
-"""The options of SM.FIRE, SM.MOVE, SM.FORCE, SM.NEW, SM.REDEFINE and SM.HISTORY. A wrong one is an error
+"""The options of SM.FIRE, SM.MOVE, SM.FORCE, SM.EMIT, SM.NEW, SM.REDEFINE and SM.HISTORY. A wrong one is an error
 that says what was expected, before the key is looked at and before anything is done."""
 
 import json
@@ -7,7 +7,8 @@ import random
 import pytest
 
 from harness import ROOT, array, bulk, digest
-from test_fire import REMEMBERED, SHOP, TIMED, WRONGTYPE, history, info, pairs, verdict
+from shop import SHOP, WRONGTYPE, verdict
+from test_fire import REMEMBERED, TIMED, history, info, pairs
 
 METADATA = json.loads((ROOT / "commands.json").read_text())
 # The arguments before the options, of a request that succeeds on a machine of SHOP in `m`.
@@ -15,6 +16,7 @@ FIRST = {
     "SM.FIRE": ["pay"],
     "SM.MOVE": ["paid"],
     "SM.FORCE": ["sent"],
+    "SM.EMIT": ["out", "FIRE", "pay"],
     "SM.NEW": [SHOP],
     "SM.REDEFINE": [SHOP],
 }
@@ -30,6 +32,7 @@ RIGHT = {
     "REASON": ["why"],
     "AFTER": ["5"],
     "DUE": ["5"],
+    "MAXLEN": ["1"],
 }
 VERSIONS = "expected a whole number from 1 to 4294967295, found "
 TIMES = {
@@ -47,7 +50,11 @@ def words_of(arguments):
             yield argument["token"]
 
 
-OPTIONS = {command: list(words_of(METADATA[command]["arguments"])) for command in FIRST}
+# What names the move of SM.EMIT comes first, and is no option.
+OPTIONS = {
+    command: [word for word in words_of(METADATA[command]["arguments"]) if word not in ("FIRE", "MOVE")]
+    for command in FIRST
+}
 each_command = pytest.mark.parametrize("command", FIRST)
 each_option = pytest.mark.parametrize("command, option", [(c, option) for c in FIRST for option in OPTIONS[c]])
 
@@ -97,6 +104,7 @@ def test_the_options_are_those_of_the_metadata():
         "SM.FIRE": ["TO", *move],
         "SM.MOVE": move,
         "SM.FORCE": move,
+        "SM.EMIT": ["TO", *move, "MAXLEN"],
         "SM.NEW": ["STATE", "ID", "BY", "REASON", "AFTER", "DUE"],
         "SM.REDEFINE": ["RENAME", *move],
     }
@@ -107,7 +115,8 @@ def test_right_values(db, command, option):
     """The values that the other tests here put behind options are right: without a mistake all succeed."""
     document, key = (TIMED, "n") if option in ("AFTER", "DUE") else (SHOP, "m")
     db.execute_command("SM.SET", "m", document)
-    first = {"SM.FIRE": ["go"], "SM.MOVE": ["b"], "SM.FORCE": ["b"]} if document == TIMED else FIRST
+    timed = {"SM.FIRE": ["go"], "SM.MOVE": ["b"], "SM.FORCE": ["b"], "SM.EMIT": ["out", "FIRE", "go"]}
+    first = timed if document == TIMED else FIRST
     first = first.get(command, [document])
     if command != "SM.NEW":
         key = "m"
@@ -133,7 +142,7 @@ def test_an_unknown_option(refuse, command):
 
 
 def test_to_is_for_fire_alone(refuse):
-    for command in set(FIRST) - {"SM.FIRE"}:
+    for command in set(FIRST) - {"SM.FIRE", "SM.EMIT"}:
         assert refuse(command, "TO", "paid") == unknown(command, "TO")
 
 
@@ -321,6 +330,7 @@ def is_right(option, value):
         "IFVERSION": 1 <= number < 2**32,
         "AFTER": 1 <= number < 2**53,
         "DUE": 0 <= number < 2**53,
+        "MAXLEN": 1 <= number < 2**53,
         "ID": 1 <= len(raw) <= 64,
         "BY": len(raw) <= 256,
     }.get(option, True)
@@ -385,7 +395,7 @@ def test_any_options(server, seed):
                     assert client.execute_command("SM.INFO", key)[7] == version, said
             if reply.startswith(b"-") or key == "text":
                 assert digest(server) == before, said
-            client.delete("none")
+            client.delete("none", "out")
             kind = "syntax" if not is_syntax(command, options) else reply.split(b"\r\n")[2 if reply[:1] == b"*" else 0]
             met[command, kind] = met.get((command, kind), 0) + 1
     for command in FIRST:
@@ -396,5 +406,11 @@ def test_any_options(server, seed):
 
 def verdict_of(reply):
     parts = reply.split(b"\r\n")
-    assert parts[0] == b"*3" and len(parts) == 7 and parts[6] == b""
+    if parts[0] == b"*4":
+        # Of SM.EMIT: behind the verdict comes the id of the entry.
+        is_moved = parts[2] == b"moved"
+        assert len(parts[6:]) == 2 + is_moved and (parts[6] == b"$-1") != is_moved, reply
+    else:
+        assert parts[0] == b"*3" and len(parts) == 7
+    assert parts[-1] == b""
     return parts[2], parts[4], int(parts[5].removeprefix(b":"))

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness import NIL, NIL3, OK, SECOND_MODULE, Pool, array, bulk, encode, server_version, wait_in_sync, wait_until
-from test_fire import WRONGTYPE, verdict
+from shop import WRONGTYPE, verdict
 
 # From 7.2 on, and in Valkey, a server tells a module's blocked clients that their key has gone.
 TELLS_OF_LOSS = server_version()[0] == "valkey" or server_version()[1] >= (7, 2)

@@ -23,6 +23,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parent.parent.parent / "tests/su
 
 import callgrind_hot  # noqa: E402
 import comparison  # noqa: E402
+import counts  # noqa: E402
 import deadlines  # noqa: E402
 import definitions  # noqa: E402
 import figures  # noqa: E402
@@ -48,6 +49,7 @@ SECTIONS = {
             lives,
             deadlines,
             fleet,
+            counts,
             definitions,
             growth,
         )

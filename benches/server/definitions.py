@@ -70,14 +70,14 @@ class Measured:
             self.usage = memory.usage(wire, names[0])
         self.definition, self.key = (full - blank) / count, (full - empty) / count
         info = server.info("redisstate")
-        self.archive = info["redisstate_definition_bytes"] / count
+        self.fixed = info["redisstate_definition_bytes"] / count
         self.kept = info["redisstate_document_bytes"] / count
         server.close()
 
     def parts(self):
-        rest = self.definition - self.archive - self.kept
+        rest = self.definition - self.fixed - self.kept
         return (
-            f"JSON {self.json:,} bytes, definition {self.definition:,.0f} (archive {self.archive:,.0f}, "
+            f"JSON {self.json:,} bytes, definition {self.definition:,.0f} (archive and counters {self.fixed:,.0f}, "
             f"document kept {self.kept:,.0f}, all around them {rest:,.0f}); "
             f"key {self.key:,.0f}, MEMORY USAGE {self.usage:,}"
         )

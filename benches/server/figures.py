@@ -101,6 +101,9 @@ class Scale:
     key_steps: tuple
     #: Machines of a full node. Those after the first are measured where the memory allows.
     fleets: tuple
+    #: Machines that are counted and scanned, and how often all of them are.
+    counted: int
+    walks: int
     state_steps: tuple
     #: The most states of a dense machine, in which each state reaches all others.
     dense_states: int
@@ -119,6 +122,8 @@ FULL = Scale(
     reloads=5,
     key_steps=tuple(round(10**e) for e in (3, 3.7, 4.4, 5.1, 5.8, 6.5)),
     fleets=(1_000_000, 10_000_000),
+    counted=3_000_000,
+    walks=5,
     state_steps=(2, 20, 200, 2_000, 20_000, 100_000),
     dense_states=700,
     widths=(0, 20),
@@ -135,6 +140,8 @@ SMOKE = Scale(
     reloads=2,
     key_steps=(1_000, 10_000),
     fleets=(100_000,),
+    counted=20_000,
+    walks=2,
     state_steps=(2, 1_000),
     dense_states=100,
     widths=(0,),

@@ -88,10 +88,16 @@ def _fill(server, wire, count, document, moves):
     fire = "BY", comparison.WHO, "REASON", comparison.WHY
     load.send_all(server, (("SM.NEW", name, document) for name in names))
     load.send_all(server, (("SM.FIRE", name, comparison.EVENT, *fire) for _ in range(moves) for name in names))
+    copy(wire, names, count)
+
+
+def copy(wire, names, count):
+    """Makes as many copies of some machines, of each about the same number, and deletes those."""
     script = wire("SCRIPT", "LOAD", FILL).split(b"\r\n")[1]
-    for start in range(0, count, AT_ONCE):
-        name = names[start // AT_ONCE % TEMPLATES]
-        reply = wire("EVALSHA", script, 1, name, start, min(count, start + AT_ONCE) - 1)
+    at_once = max(1, min(AT_ONCE, count // len(names)))
+    for start in range(0, count, at_once):
+        name = names[start // at_once % len(names)]
+        reply = wire("EVALSHA", script, 1, name, start, min(count, start + at_once) - 1)
         if reply != harness.NIL:
             raise RuntimeError(f"COPY: {reply}")
     wire("DEL", *names)

@@ -1,6 +1,6 @@
 //! Makes machines out of a fuzzer's bytes.
 
-use arbitrary::{Arbitrary, Result, Unstructured};
+use arbitrary::{Result, Unstructured};
 
 use crate::model::{Events, Model, New};
 
@@ -11,6 +11,12 @@ pub const NAMES: [&str; 12] = [
 
 /// The names of events.
 pub const EVENTS: [&str; 8] = ["", "a", "go", "pay", "stop", "\"", "é", "\u{1}"];
+
+/// The names of definitions, `""` for none.
+pub const DEFINITION_NAMES: [&str; 4] = ["", "", "n", "é\""];
+
+/// The revisions of definitions: few, so that several definitions have the same.
+pub const REVISIONS: [u32; 4] = [0, 1, 2, u32::MAX];
 
 /// The times of timers.
 const TIMES: [Option<u64>; 5] = [None, Some(1), Some(20), Some(5000), Some((1 << 53) - 1)];
@@ -152,9 +158,9 @@ fn new(u: &mut Unstructured<'_>, names: &Names) -> Result<New> {
         };
         after.push((state.to_owned(), (ms, to)));
     }
-    let name = *u.choose(&["", "", "n", "é\""])?;
+    let name = *u.choose(&DEFINITION_NAMES)?;
     let revision = match u.ratio(1, 2)? {
-        true => Some(u32::arbitrary(u)?),
+        true => Some(*u.choose(&REVISIONS)?),
         false => None,
     };
     Ok(New {

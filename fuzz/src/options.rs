@@ -1,6 +1,7 @@
 //! The options of the commands, read as plainly as can be.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::model::life::{Given, With};
 
@@ -8,6 +9,10 @@ use crate::model::life::{Given, With};
 pub const MOVE: &[&str] = &["IFSTATE", "IFVERSION", "ID", "BY", "REASON", "AFTER", "DUE"];
 /// Those of FIRE, beside those of a move.
 pub const FIRE: &[&str] = &["TO"];
+/// Those of EMIT with FIRE, beside those of a move.
+pub const EMIT_FIRE: &[&str] = &["TO", "MAXLEN"];
+/// Those of EMIT with MOVE, beside those of a move.
+pub const EMIT_MOVE: &[&str] = &["MAXLEN"];
 /// Those of NEW, beside those of a move.
 pub const NEW: &[&str] = &["STATE"];
 
@@ -55,32 +60,34 @@ pub fn read(mut words: &[&[u8]], more: &[&str], is_redefinition: bool) -> Option
     if is_new && (values.contains_key("IFSTATE") || values.contains_key("IFVERSION")) {
         return None;
     }
-    options.other = more
-        .first()
-        .and_then(|word| values.get(*word))
-        .map(|value| value.to_vec());
+    let other = values.get("TO").or_else(|| values.get("STATE"));
+    options.other = other.map(|value| value.to_vec());
     options.with = with(&values)?;
     Some(options)
 }
 
+/// Returns a whole number of that range.
+pub fn number(value: &[u8], range: RangeInclusive<u64>) -> Option<u64> {
+    let digits = std::str::from_utf8(value).ok()?;
+    let is_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse().ok().filter(|number| range.contains(number));
+    number.filter(|_| is_digits)
+}
+
 fn with(values: &BTreeMap<String, &[u8]>) -> Option<With> {
-    let text = |word: &str, lengths: std::ops::RangeInclusive<usize>| match values.get(word) {
+    let text = |word: &str, lengths: RangeInclusive<usize>| match values.get(word) {
         None => Some(None),
         Some(value) if lengths.contains(&value.len()) => {
             Some(Some(std::str::from_utf8(value).ok()?.to_owned()))
         }
         Some(_) => None,
     };
-    let number = |word: &str, range: std::ops::RangeInclusive<u64>| match values.get(word) {
+    let number = |word: &str, range| match values.get(word) {
         None => Some(None),
-        Some(value) => {
-            let digits = std::str::from_utf8(value).ok()?;
-            let is_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
-            let number = digits.parse().ok().filter(|number| range.contains(number));
-            is_digits.then_some(Some(number?))
-        }
+        Some(value) => number(value, range).map(Some),
     };
     let last = (1 << 53) - 1;
+    number("MAXLEN", 1..=last)?;
     let timer = match (number("AFTER", 1..=last)?, number("DUE", 0..=last)?) {
         (Some(_), Some(_)) => return None,
         (after, due) => after.map(Given::After).or(due.map(Given::Due)),

@@ -7,7 +7,7 @@ use crate::forge::{Damage, repair_length};
 use crate::keyspace::Keyspace;
 use crate::lives::{self, MAX_TIME, REASONS, TOKENS, USERS};
 use crate::model::Model;
-use crate::models::{EVENTS, NAMES, model, variant};
+use crate::models::{DEFINITION_NAMES, EVENTS, NAMES, REVISIONS, model, variant};
 use crate::record::{Change, Record};
 
 pub const KEYS: [&str; 4] = ["one", "two", "three", "four"];
@@ -25,6 +25,7 @@ enum Step {
     MutateByForce,
     Reset,
     Fire,
+    Emit,
     Move,
     Force,
     Redefine,
@@ -47,7 +48,7 @@ enum Step {
 }
 
 /// All steps, some more than once, so that they come more often.
-const STEPS: [Step; 64] = {
+const STEPS: [Step; 66] = {
     use Step::*;
     [
         Set,
@@ -76,6 +77,8 @@ const STEPS: [Step; 64] = {
         Fire,
         Fire,
         Fire,
+        Emit,
+        Emit,
         Move,
         Move,
         Move,
@@ -265,6 +268,7 @@ fn new_command(
         Step::Redefine => redefine(u, keyspace, memory, key)?,
         Step::Force => words([b"SM.FORCE", key, &state(u, keyspace, key)?]),
         Step::Move => words([b"SM.MOVE", key, &next(u, keyspace, key)?]),
+        Step::Emit => emit(u, keyspace, key)?,
         _ => fire(u, keyspace, key)?,
     };
     options(u, keyspace, key, step, &mut sent)?;
@@ -355,6 +359,24 @@ fn fire(u: &mut Unstructured<'_>, keyspace: &Keyspace, key: &[u8]) -> Result<Wor
         sent.extend(words([b"TO", u.choose(targets)?.as_bytes()]));
     } else if u.ratio(1, 8)? {
         sent.extend(words([b"TO", u.choose(&NAMES)?.as_bytes()]));
+    }
+    Ok(sent)
+}
+
+/// Chooses a move that is written to a stream. A request that comes again may come as the move alone.
+fn emit(u: &mut Unstructured<'_>, keyspace: &Keyspace, key: &[u8]) -> Result<Words> {
+    let mut sent = match fire(u, keyspace, key)? {
+        alone if alone[0] == b"SM.FIRE" => alone,
+        _ => words([b"SM.MOVE", key, &next(u, keyspace, key)?]),
+    };
+    let word = sent[0].split_off(b"SM.".len());
+    sent[0] = b"SM.EMIT".to_vec();
+    sent.splice(2..2, [b"moves".to_vec(), word]);
+    if u.ratio(1, 4)? {
+        sent.extend(words([
+            b"MAXLEN",
+            u.choose(&["1", "1000", "0"])?.as_bytes(),
+        ]));
     }
     Ok(sent)
 }
@@ -465,5 +487,10 @@ fn ask(u: &mut Unstructured<'_>, keyspace: &mut Keyspace, key: &[u8]) -> Result<
     keyspace.call(&[b"SM.INFO", key]);
     keyspace.call(&[b"SM.HISTORY", key]);
     keyspace.call(&[b"SM.HISTORY", key, b"COUNT", b"2"]);
+    let name = u.choose(&DEFINITION_NAMES)?.as_bytes();
+    let revision = u.choose(&REVISIONS)?.to_string();
+    keyspace.call(&[b"SM.COUNT", name]);
+    keyspace.call(&[b"SM.COUNT", name, b"REVISION", revision.as_bytes()]);
+    keyspace.call(&[b"SM.DEFINITIONS"]);
     Ok(())
 }

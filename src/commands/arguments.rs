@@ -4,7 +4,7 @@ use redis_state_core::Rules;
 
 use crate::config;
 use crate::errors::{CommandError, UnknownOption};
-use crate::server::context::{Args, Str};
+use crate::server::strings::{Args, Str};
 use crate::text::quoted;
 
 /// The arguments after the command's name that were not taken yet.

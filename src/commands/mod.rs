@@ -2,6 +2,8 @@
 //! build script generates the table of commands from it.
 
 mod arguments;
+#[cfg(feature = "fault-injection")]
+mod check;
 mod options;
 mod read;
 mod write;
@@ -12,8 +14,9 @@ use crate::errors::CommandError;
 use crate::server::command::{
     self, ArgumentKind, ArgumentSpec, CommandSpec, Entry, Handler, entry,
 };
-use crate::server::context::{Args, Context};
+use crate::server::context::Context;
 use crate::server::key::Keys;
+use crate::server::strings::Args;
 use crate::server::{log, privacy};
 use crate::stats;
 use crate::text::key_for_log;
@@ -184,5 +187,7 @@ pub fn register(context: Context<'_>) -> Result<(), String> {
     for (spec, entry) in &COMMANDS {
         command::register(context, CATEGORY, spec, *entry)?;
     }
+    #[cfg(feature = "fault-injection")]
+    command::register(context, CATEGORY, &check::SPEC, entry::<check::Check>)?;
     Ok(())
 }

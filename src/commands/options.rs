@@ -6,8 +6,9 @@ use crate::commands::arguments::Arguments;
 use crate::config;
 use crate::errors::{CommandError, OptionProblem};
 use crate::moment::{Moment, Replicated, User};
-use crate::server::context::{Context, Str};
+use crate::server::context::Context;
 use crate::server::stream::EntryId;
+use crate::server::strings::Str;
 use crate::text::parse_digits;
 
 /// The word that introduces an option.

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use redis_module::raw;
 
 use crate::server::api::{ERR, OK, api};
-use crate::server::context::{Args, Context, Str};
+use crate::server::context::Context;
 use crate::server::guard::guarded;
 use crate::server::key::Keys;
+use crate::server::strings::{Args, Str};
 
 /// What a client waits for, as its command says: the key is the first argument.
 pub trait Wait {

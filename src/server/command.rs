@@ -6,9 +6,10 @@ use std::ptr;
 use redis_module::raw;
 
 use crate::server::api::{OK, api};
-use crate::server::context::{Args, Context};
+use crate::server::context::Context;
 use crate::server::guard::guarded;
 use crate::server::key::Keys;
+use crate::server::strings::Args;
 
 /// The code of one command, as the server calls it.
 pub trait Handler {
@@ -43,6 +44,8 @@ pub struct CommandSpec {
     pub key_flags: &'static [&'static [&'static str]],
     /// The changes of the command: a version and a sentence for each.
     pub history: &'static [(&'static CStr, &'static CStr)],
+    /// What clients of a cluster should know, with a space between the tips; empty for none.
+    pub tips: &'static CStr,
     /// The arguments, in order.
     pub arguments: &'static [ArgumentSpec],
 }
@@ -202,6 +205,9 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &CommandSpec) -> bool {
         // have no such field.
         if !spec.history.is_empty() {
             info.history = history.as_mut_ptr();
+        }
+        if !spec.tips.is_empty() {
+            info.tips = spec.tips.as_ptr();
         }
         info.arity = spec.arity;
         info.key_specs = key_specs.as_mut_ptr();

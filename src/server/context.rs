@@ -1,14 +1,14 @@
-//! The call of a command: its arguments, its reply, and its effects on the server.
+//! The call of a command: its reply, and its effects on the server.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::OnceLock;
 
 use redis_module::raw;
 
 use crate::server::api::{OK, api, clock, is_valkey, names_current_user};
 use crate::server::reply::CallReply;
+use crate::server::strings::{Args, OwnedStr, Sent, Str, Word};
 
 /// The context of a running command.
 ///
@@ -18,22 +18,6 @@ use crate::server::reply::CallReply;
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     raw: *mut raw::RedisModuleCtx,
-    call: PhantomData<&'a ()>,
-}
-
-/// A command's arguments, its name first.
-#[derive(Clone, Copy)]
-pub struct Args<'a>(&'a [Str<'a>]);
-
-/// A string of the server.
-///
-/// # Invariants
-///
-/// 1. The pointer is an argument of the running call, valid until it returns.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub struct Str<'a> {
-    raw: *mut raw::RedisModuleString,
     call: PhantomData<&'a ()>,
 }
 
@@ -127,7 +111,7 @@ impl<'a> Context<'a> {
     /// Sends another command to the replicas and the AOF in place of this one.
     pub fn replicate(self, command: &CStr, key: Str<'_>, rest: &[&[u8]]) {
         let args: Vec<_> = rest.iter().map(|arg| OwnedStr::new(self, arg)).collect();
-        let raw: Vec<_> = args.iter().map(|arg| arg.raw).collect();
+        let raw: Vec<_> = args.iter().map(|arg| arg.raw()).collect();
         // SAFETY: by invariant 1; `s` is one string, `v` a vector and its length; the server takes
         // references of its own.
         unsafe {
@@ -135,7 +119,7 @@ impl<'a> Context<'a> {
                 self.raw,
                 command.as_ptr(),
                 c"sv".as_ptr(),
-                key.raw,
+                key.raw(),
                 raw.as_ptr(),
                 raw.len(),
             ))
@@ -158,8 +142,8 @@ impl<'a> Context<'a> {
             }
             // A vector makes the server allocate twice. Most commands have none or one option left.
             match own {
-                [a, b] => send!(c"sssb", a.raw, b.raw),
-                [a, b, c, d] => send!(c"sssssb", a.raw, b.raw, c.raw, d.raw),
+                [a, b] => send!(c"sssb", a.raw(), b.raw()),
+                [a, b, c, d] => send!(c"sssssb", a.raw(), b.raw(), c.raw(), d.raw()),
                 all => send!(c"vsb", all.as_ptr(), all.len()),
             };
         }
@@ -167,7 +151,7 @@ impl<'a> Context<'a> {
 
     /// Sends the command to the replicas and the AOF with more strings behind its own arguments.
     pub fn replicate_with_more(self, command: &CStr, args: Args<'_>, more: &[Sent<'_>]) {
-        let own = args.0.iter().skip(1).map(|arg| arg.raw);
+        let own = args.from(1).iter().map(|arg| arg.raw());
         let all = own.chain(more.iter().map(|sent| sent.raw()));
         // One string after the other is cheaper than a vector, for which the server allocates twice.
         // A string that the format doesn't name is never looked at.
@@ -242,10 +226,8 @@ impl<'a> Context<'a> {
                 api!(RedisModule_GetClientUserNameById(self.raw, client))
             }
         };
-        (!raw.is_null()).then(|| OwnedStr {
-            raw,
-            call: PhantomData,
-        })
+        // SAFETY: as above: the one reference is given away here.
+        (!raw.is_null()).then(|| unsafe { OwnedStr::of(raw) })
     }
 
     /// Returns whether the client of this command can be made to wait: not in a transaction, and not
@@ -262,7 +244,7 @@ impl<'a> Context<'a> {
     #[inline]
     pub(super) fn signal_ready(self, key: Str<'_>) {
         // SAFETY: by invariant 1, of both.
-        unsafe { api!(RedisModule_SignalKeyAsReady(self.raw, key.raw)) };
+        unsafe { api!(RedisModule_SignalKeyAsReady(self.raw, key.raw())) };
     }
 
     /// Returns the number of the selected database.
@@ -310,7 +292,7 @@ impl<'a> Context<'a> {
     #[inline]
     pub(super) fn signal_modified(self, key: Str<'_>) {
         // SAFETY: by invariant 1, of both.
-        unsafe { api!(RedisModule_SignalModifiedKey(self.raw, key.raw)) };
+        unsafe { api!(RedisModule_SignalModifiedKey(self.raw, key.raw())) };
     }
 
     /// Publishes a keyspace event, of the class for module types (`d`).
@@ -333,7 +315,7 @@ impl<'a> Context<'a> {
                 self.raw,
                 class,
                 event.as_ptr(),
-                key.raw
+                key.raw()
             ))
         };
     }
@@ -434,186 +416,6 @@ impl Refusal {
             true => Self::OfAllKeys,
             false => Self::OfThisKey,
         }
-    }
-}
-
-impl<'a> Args<'a> {
-    /// # Safety
-    ///
-    /// `argv` is null or points to `argc` strings that live for `'a`.
-    pub(super) unsafe fn new(argv: *mut *mut raw::RedisModuleString, argc: i32) -> Self {
-        let count = usize::try_from(argc).unwrap_or(0);
-        // A module that is loaded without arguments gets a null pointer.
-        if argv.is_null() || count == 0 {
-            return Self(&[]);
-        }
-        // SAFETY: as the caller promises; `Str` is a transparent wrapper.
-        Self(unsafe { std::slice::from_raw_parts(argv.cast(), count) })
-    }
-
-    /// Returns the number of arguments, the command's name included.
-    #[inline]
-    pub fn len(self) -> usize {
-        self.0.len()
-    }
-
-    /// Returns the arguments from `index` on.
-    #[inline]
-    pub fn from(self, index: usize) -> &'a [Str<'a>] {
-        self.0.get(index..).unwrap_or_default()
-    }
-
-    /// Returns the argument at `index`, if there is one.
-    #[inline]
-    pub fn get(self, index: usize) -> Option<Str<'a>> {
-        self.0.get(index).copied()
-    }
-}
-
-impl<'a> Str<'a> {
-    /// # Safety
-    ///
-    /// `raw` is a string that the server gave for a running call, which lasts for `'a`.
-    pub(super) unsafe fn new(raw: *const raw::RedisModuleString) -> Self {
-        Self {
-            raw: raw.cast_mut(),
-            call: PhantomData,
-        }
-    }
-
-    pub(super) fn raw(self) -> *mut raw::RedisModuleString {
-        self.raw
-    }
-
-    /// Returns whether the string is a word, in upper or lower case.
-    pub fn is_word(self, word: &str) -> bool {
-        self.bytes().eq_ignore_ascii_case(word.as_bytes())
-    }
-
-    /// Returns the bytes of the string.
-    #[inline]
-    pub fn bytes(self) -> &'a [u8] {
-        let mut length = 0;
-        // SAFETY: by invariant 1; the server's string is not changed while its call runs.
-        unsafe {
-            let start = api!(RedisModule_StringPtrLen(self.raw, &raw mut length));
-            std::slice::from_raw_parts(start.cast(), length)
-        }
-    }
-}
-
-/// A string of the server that belongs to this value and is freed with it.
-///
-/// # Invariants
-///
-/// 1. The pointer is a string, alive, of which this value has one reference.
-pub struct OwnedStr<'a> {
-    raw: *mut raw::RedisModuleString,
-    call: PhantomData<&'a ()>,
-}
-
-impl<'a> OwnedStr<'a> {
-    pub fn new(context: Context<'a>, bytes: &[u8]) -> Self {
-        // SAFETY: by the context's invariant 1; the bytes are copied.
-        let raw = unsafe {
-            api!(RedisModule_CreateString(
-                context.raw,
-                bytes.as_ptr().cast(),
-                bytes.len()
-            ))
-        };
-        Self {
-            raw,
-            call: PhantomData,
-        }
-    }
-
-    /// Returns the string, as arguments are.
-    pub fn as_str(&self) -> Str<'_> {
-        Str {
-            raw: self.raw,
-            call: PhantomData,
-        }
-    }
-
-    /// Returns the bytes of the string.
-    pub fn bytes(&self) -> &[u8] {
-        self.as_str().bytes()
-    }
-}
-
-impl Drop for OwnedStr<'_> {
-    fn drop(&mut self) {
-        // SAFETY: by invariant 1. No context of ours manages memory by itself, so it needs none.
-        unsafe { api!(RedisModule_FreeString(ptr::null_mut(), self.raw)) };
-    }
-}
-
-/// A string to send.
-#[derive(Clone, Copy)]
-pub enum Sent<'a> {
-    /// One that is sent often.
-    Word(&'a Word),
-    /// One of this command,
-    Owned(&'a OwnedStr<'a>),
-    /// or one of its arguments.
-    Argument(Str<'a>),
-}
-
-impl Sent<'_> {
-    pub(super) fn raw(self) -> *mut raw::RedisModuleString {
-        match self {
-            Self::Word(word) => word.raw(),
-            Self::Owned(owned) => owned.raw,
-            Self::Argument(argument) => argument.raw,
-        }
-    }
-}
-
-/// A word that many commands send. The server's string for it is made once and kept.
-///
-/// # Invariants
-///
-/// 1. The string, once there is one, is never freed, and used only while the server runs one of our
-///    commands: its count of references is not atomic.
-pub struct Word {
-    text: &'static [u8],
-    made: OnceLock<SharedStr>,
-}
-
-struct SharedStr(*mut raw::RedisModuleString);
-
-// SAFETY: by the word's invariant 1, only one thread at a time uses the pointer.
-unsafe impl Send for SharedStr {}
-// SAFETY: as above.
-unsafe impl Sync for SharedStr {}
-
-impl Word {
-    pub const fn new(text: &'static [u8]) -> Self {
-        Self {
-            text,
-            made: OnceLock::new(),
-        }
-    }
-
-    /// Returns the text.
-    pub fn bytes(&self) -> &'static [u8] {
-        self.text
-    }
-
-    pub(super) fn raw(&self) -> *mut raw::RedisModuleString {
-        let make = || {
-            let (start, length) = (self.text.as_ptr(), self.text.len());
-            // SAFETY: a string without a context is the caller's; the bytes are copied.
-            SharedStr(unsafe {
-                api!(RedisModule_CreateString(
-                    ptr::null_mut(),
-                    start.cast(),
-                    length
-                ))
-            })
-        };
-        self.made.get_or_init(make).0
     }
 }
 

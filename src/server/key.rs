@@ -7,8 +7,9 @@ use redis_module::raw;
 
 use crate::server::api::{OK, api};
 use crate::server::blocking;
-use crate::server::context::{Context, OwnedStr, Str};
+use crate::server::context::Context;
 use crate::server::stream::WithStream;
+use crate::server::strings::{OwnedStr, Str};
 use crate::server::value_type::ValueType;
 
 /// The type of a key that is opened for writing and missing.

@@ -5,8 +5,9 @@ use std::ffi::{CStr, c_int};
 use redis_module::raw;
 
 use crate::server::api::{ERR, OK, api, has};
-use crate::server::context::{Args, Context};
+use crate::server::context::Context;
 use crate::server::guard::{guarded, install_hook};
+use crate::server::strings::Args;
 use crate::server::{fork, log};
 
 /// The identity of a module and its load function.

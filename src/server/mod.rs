@@ -33,6 +33,7 @@ pub mod privacy;
 mod reply;
 pub mod scan;
 pub mod stream;
+pub mod strings;
 pub mod value_type;
 
 pub use api::{clock, is_valkey_8, restores_for_client};

@@ -5,8 +5,9 @@ use std::ffi::c_void;
 use redis_module::raw;
 
 use crate::server::api::api;
-use crate::server::context::{Context, Str};
+use crate::server::context::Context;
 use crate::server::guard::guarded;
+use crate::server::strings::Str;
 use crate::server::value_type::ValueType;
 
 /// Where a walk over a database is.

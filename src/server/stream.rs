@@ -10,8 +10,9 @@ use std::io;
 use redis_module::raw;
 
 use crate::server::api::{OK, api};
-use crate::server::context::{Context, Sent, Str, Word};
+use crate::server::context::Context;
 use crate::server::key::{Handle, WriteKey};
+use crate::server::strings::{Sent, Str, Word};
 use crate::server::value_type::ValueType;
 
 /// The type of a key that holds a stream.

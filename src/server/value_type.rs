@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 
 use crate::server::api::api;
-use crate::server::context::{Context, Str};
+use crate::server::context::Context;
 use crate::server::guard::guarded;
 use crate::server::io::{Digest, Io};
+use crate::server::strings::Str;
 use crate::server::{alloc, fork};
 
 /// The operations of a data type: how the server loads, saves, rewrites, measures, copies and

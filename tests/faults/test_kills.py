@@ -1,4 +1,5 @@
-"""kill -9 and power cuts at random moments: no acknowledged move is lost, and no move is added.
+"""kill -9 and power cuts at random moments: no acknowledged move is lost, and no move is added; a move and its
+entry in a stream are both there or neither. After each, the counts of machines are those of a walk.
 
 After kill -9 the kernel still has all written data, whatever `appendfsync` is. A simulated power cut
 leaves only synced data: a preloaded library (powercut.c) records the synced length, and the test cuts
@@ -18,6 +19,7 @@ import pytest
 import redis
 
 from documents import document
+from fleet import check_inside
 from harness import OK, SLOWDOWN, aof_files, array, bulk, wait_in_sync, wait_until
 from preload import library
 from versioned import facts, past
@@ -82,6 +84,7 @@ def test_no_acknowledged_move_is_lost(servers, figure):
         for writer in writers:
             writer.join()
         server.start()
+        check_inside(server)
         moves = {w.key: found(server, w.key, w.acknowledged) for w in writers}
     figure(f"{ROUNDS} kills, {sum(moves.values())} moves, none lost (FAULT_SEED={SEED})")
 
@@ -171,6 +174,7 @@ def test_no_acknowledged_request_is_lost_and_none_is_done_twice(servers, figure,
         for requester in everyone:
             requester.join()
         server.start()
+        check_inside(server)
         for key, some in requesters.items():
             done = check_what_was_done(server, key, some, unanswered=len(some))
             acknowledged = sum(len(requester.versions) for requester in some)
@@ -186,6 +190,76 @@ def test_no_acknowledged_request_is_lost_and_none_is_done_twice(servers, figure,
         f"{ROUNDS} kills, {requests} requests, {repeated} of them done before and answered after a kill, none lost, "
         f"none done twice; {rewrites} rewrites of the AOF (FAULT_SEED={SEED})"
     )
+
+
+# ---- moves with an entry ------------------------------------------------------------------------------
+
+
+class Emitter(Requester):
+    """Makes moves with an entry. `ids` has the entry of each acknowledged version."""
+
+    def __init__(self, server, key):
+        super().__init__(server, key, key)
+        self.ids = {}
+
+    def request(self, client):
+        what, state, version, entry = client.execute_command("SM.EMIT", self.key, "moves", "FIRE", "next")
+        assert state == b"s%d" % ((version - 1) % RING), (state, version)
+        self.versions.append(version)
+        self.ids[version] = entry
+        return what
+
+
+def check_entries(server, emitters):
+    """Checks that each version of each machine has one entry, those that were acknowledged under their ids.
+    Returns the number of moves."""
+    moves = 0
+    with server.client() as client:
+        entries = {emitter.key: {} for emitter in emitters}
+        for id, fields in client.xrange("moves"):
+            version, own = int(fields[b"version"]), entries[fields[b"key"].decode()]
+            assert version == len(own) + 2, ("a gap, or an entry twice", fields, SEED)
+            assert fields[b"to"] == b"s%d" % ((version - 1) % RING), (fields, SEED)
+            own[version] = id
+        for emitter in emitters:
+            version, own = facts(client, emitter.key)["version"], entries[emitter.key]
+            what = f"{emitter.key}: version {version}, {len(own)} entries (FAULT_SEED={SEED})"
+            assert version == len(own) + 1, what
+            acknowledged = max(emitter.versions, default=1)
+            assert version - acknowledged in (0, 1), (acknowledged, what)
+            assert all(own[version] == id for version, id in emitter.ids.items()), what
+            moves += version - 1
+    return moves
+
+
+def play_entries(server, rounds, end):
+    """Makes moves with entries, and ends the server by `end` in the midst of them. Returns how many."""
+    rng, moves = random.Random(SEED), 0
+    machines = {"plain": {}, "remembered": {"history": REMEMBERED}, "named": {"name": "ring"}}
+    for key, more in machines.items():
+        server.run("SM.NEW", key, json.dumps(FIRED | more))
+    emitters = [Emitter(server, key) for key in machines]
+    for _ in range(rounds):
+        before = {emitter.key: len(emitter.versions) for emitter in emitters}
+        for emitter in emitters:
+            emitter.start()
+        wait_until(lambda: all(len(e.versions) > before[e.key] for e in emitters), "every emitter to move")
+        time.sleep(rng.uniform(0.005, 0.25))
+        end(server)
+        for emitter in emitters:
+            emitter.join()
+        server.start()
+        check_inside(server)
+        moves = check_entries(server, emitters)
+    return moves
+
+
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_a_move_and_its_entry_are_both_there_or_neither(servers, figure, preamble):
+    config = ["appendonly yes", "appendfsync always", "auto-aof-rewrite-min-size 64kb"]
+    server = servers.start([*config, f"aof-use-rdb-preamble {preamble}"])
+    moves = play_entries(server, ROUNDS, lambda server: server.kill())
+    figure(f"{ROUNDS} kills, {moves} moves and as many entries (FAULT_SEED={SEED})")
 
 
 # ---- power cuts ---------------------------------------------------------------------------------------
@@ -226,8 +300,16 @@ def test_no_acknowledged_move_is_lost_to_a_power_cut(servers, powercut, figure):
         for writer in writers:
             writer.join()
         server.start()
+        check_inside(server)
         moves = {w.key: found(server, w.key, w.acknowledged) for w in writers}
     figure(f"{rounds} power cuts, {sum(moves.values())} moves, none lost (FAULT_SEED={SEED})")
+
+
+def test_a_power_cut_leaves_a_move_and_its_entry_or_neither(servers, powercut, figure):
+    rounds = max(2, ROUNDS // 5)
+    server = servers.start(POWERCUT_CONFIG, environment=powercut)
+    moves = play_entries(server, rounds, cut_power)
+    figure(f"{rounds} power cuts, {moves} moves and as many entries (FAULT_SEED={SEED})")
 
 
 def test_without_a_sync_every_move_is_lost_to_a_power_cut(servers, powercut):
@@ -256,6 +338,7 @@ def test_a_replica_promoted_under_traffic_has_whole_moves(servers, round):
     primary.kill()
     writer.join()
     replica.run("REPLICAOF", "NO", "ONE")
+    check_inside(replica)
     state = int(replica.run("SM.STATE", "m")[0][1:])
     reason = replica.run("SM.GET", "m", "REASON").decode()
     moves = int(reason.split()[1]) if reason else 0

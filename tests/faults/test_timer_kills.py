@@ -16,6 +16,7 @@ import time
 
 import redis
 
+from fleet import check_inside
 from harness import SLOWDOWN, aof_files, digest, rewrite_aof, wait_in_sync, wait_until
 from timers import BRIEF, TICK, TimerTraffic, all_fired, figures, make_ticks, ticked_once
 from versioned import facts, past
@@ -105,6 +106,7 @@ def test_each_deadline_fires_once(servers, figure):
         assert not mover.is_alive() and mover.problem is None, mover.problem
         time.sleep(rng.choice([0, 0, rng.uniform(0, 0.5)]))
         server.start()
+        check_inside(server)
         with server.client() as client:
             for key, ms in periods.items():
                 entries = past(client, key)
@@ -137,8 +139,10 @@ def test_kills_amid_random_timers(servers, figure):
         server.kill()
         server.start()
         all_fired(server)
+        check_inside(server)
         timeouts += traffic.check(server)
         wait_in_sync(server, replica)
+        check_inside(replica)
         assert digest(replica) == digest(server), SEED
         assert (figures(replica)["fired"], figures(replica)["pending"]) == (0, 0)
         if number % 3 == 2:

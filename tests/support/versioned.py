@@ -1,13 +1,17 @@
-"""Random traffic of all commands, checked against a model that knows versions, history and request ids.
+"""Random traffic of all commands, checked against a model that knows versions, history, request ids, the
+entries of SM.EMIT, and how many machines are in which state.
 
 The same seed makes the same traffic. Deadlines are far away, so that no timer fires.
 """
 
+import collections
 import copy
 import json
 import random
 
 import redis
+
+from harness import wait_until
 
 KEYS = [f"m:{i}" for i in range(25)]
 STATES = ["new", "paid", "sent", "void", "é🚀", "a\0b"]
@@ -15,6 +19,8 @@ EVENTS = ["pay", "ship", "back", "drop", ""]
 TEXTS = ["", "why", 'by hand: "x"', "é🚀\n\0", "r" * 200]
 IDS = [f"id {i}" for i in range(12)]
 FAR = 9007199254740991
+# Of an entry of SM.EMIT, what the model knows.
+FIELDS = ["key", "from", "to", "event", "version"]
 # Stands for an error, whatever its text.
 ERROR = "error"
 LUA = """
@@ -33,7 +39,7 @@ def listed(targets):
 class Definition:
     def __init__(self, fields):
         self.text = json.dumps(fields, ensure_ascii=False)
-        self.initial = fields["initial"]
+        self.initial, self.name = fields["initial"], fields.get("name")
         rows = fields.get("map", {})
         self.rows = {s: row if isinstance(row, dict) else {"": row} for s, row in rows.items()}
         self.any = {event: listed(targets) for event, targets in fields.get("any", {}).items()}
@@ -153,13 +159,14 @@ def random_definition(rng):
 
 
 class Traffic:
-    def __init__(self, server, seed=1, checked=True, keys=KEYS):
+    def __init__(self, server, seed=1, checked=True, keys=KEYS, stream="moves"):
         self.rng = random.Random(seed)
-        self.keys = keys
+        self.keys, self.stream = keys, stream
         self.checked = checked
         self.client = server.client()
         self.definitions = [random_definition(self.rng) for _ in range(20)]
         self.machines = {}
+        self.entries = []
         self.seen = {}
 
     def run(self, operations):
@@ -174,6 +181,9 @@ class Traffic:
         for (words, expected), reply in zip(batch, replies, strict=True):
             found = ERROR if isinstance(reply, redis.exceptions.ResponseError) else reply
             what = found[0] if isinstance(found, list) else found
+            if words[0] == "SM.EMIT" and isinstance(found, list):
+                *found, entry = found
+                assert (entry is not None) == (what == b"moved"), (words, reply)
             self.seen[words[0], what] = self.seen.get((words[0], what), 0) + 1
             if self.checked:
                 assert found == expected or (expected is True and found == b"OK"), (words, reply, expected)
@@ -203,6 +213,7 @@ class Traffic:
         kinds = {self.fire: 14, self.move: 7, self.force: 3, self.new: 4, self.redefine: 4, self.set: 3, self.create: 1}
         kinds |= {
             self.again: 3,
+            self.emit: 5,
             self.mutate: 5,
             self.reset: 2,
             self.delete: 2,
@@ -272,6 +283,18 @@ class Traffic:
             return words, None
         known = state in machine.definition.states
         return words, machine.move("force", ("force", state), options, [state] if known else [])
+
+    def emit(self):
+        before = {key: machine.state for key, machine in self.machines.items()}
+        words, verdict = self.rng.choice([self.fire, self.move, self.again])()
+        way, key, what, *options = words
+        way = way.removeprefix("SM.")
+        if way not in ("FIRE", "MOVE"):
+            return words, verdict
+        if isinstance(verdict, list) and verdict[0] == b"moved":
+            machine, event = self.machines[key], what if way == "FIRE" else ""
+            self.entries.append([key, before[key], machine.state, event, str(machine.version)])
+        return ("SM.EMIT", key, self.stream, way, what, *options), verdict
 
     def again(self):
         """A request that was done, as a client sends it again that didn't see the reply."""
@@ -390,6 +413,17 @@ class Traffic:
                 entries = [[entry[name] for name in shown] for entry in past(client, key)]
                 found = [tuple(v if isinstance(v, int) else v.decode() for v in entry) for entry in entries]
                 assert found == model.history, key
+            entries = [[fields[name.encode()].decode() for name in FIELDS] for _, fields in client.xrange(self.stream)]
+            assert entries == self.entries
+            counts = lambda: named(client.execute_command("SM.COUNT", "order"))
+            # What goes may be freed in the background.
+            wait_until(lambda: counts() == self.counts("order"), "the counts to be those of the model")
+
+    def counts(self, name):
+        """Returns what SM.COUNT has to reply."""
+        machines = [machine for machine in self.machines.values() if machine.definition.name == name]
+        counts = collections.Counter(machine.state for machine in machines)
+        return {state: counts[state] for machine in machines for state in machine.definition.states}
 
 
 def named(flat):
@@ -408,7 +442,7 @@ def everything(server):
     """What a server says about each of its machines; without `machines`, which counts in this process."""
     with server.client() as client:
         out = {}
-        for key in client.keys("*"):
+        for key in client.scan_iter(count=1000, _type="StateType"):
             out[key] = facts(client, key), past(client, key)
             del out[key][0]["machines"]
         return out

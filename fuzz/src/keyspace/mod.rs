@@ -3,6 +3,7 @@
 //! What changes is replicated, and the replica must end with the same machines.
 
 mod files;
+mod fleet;
 mod reads;
 mod replica;
 mod writes;
@@ -14,7 +15,7 @@ use redis_state_core::{Force, Interner, InternerStats, Machine, RecordWriter, Ru
 use self::replica::Replica;
 use crate::model::life::{Ask, Life};
 use crate::model::played::alone;
-use crate::options::{self, FIRE, name};
+use crate::options::{self, EMIT_FIRE, EMIT_MOVE, FIRE, name};
 use crate::record::Record;
 
 /// What a client sees. Of an error only that it is one: other tests look at the texts.
@@ -81,6 +82,12 @@ impl Keyspace {
         let Some((word, args)) = args.split_first() else {
             return Reply::Error;
         };
+        let reply = self.call_on_both(word, args);
+        self.assert_counts();
+        reply
+    }
+
+    fn call_on_both(&mut self, word: &[u8], args: &[&[u8]]) -> Reply {
         match (word.to_ascii_uppercase().as_slice(), args) {
             (b"SM.SET", [key, json]) => self.set(key, json, None),
             (b"SM.SET", [key, json, current]) => self.set(key, json, Some(current)),
@@ -106,9 +113,16 @@ impl Keyspace {
     /// Runs a command that came after version 1.0, or one of the server.
     fn call_new(&mut self, word: &[u8], args: &[&[u8]]) -> Reply {
         match (word, args) {
-            (b"SM.FIRE", [key, event, rest @ ..]) => self.fire(key, event, rest),
-            (b"SM.MOVE", [key, to, rest @ ..]) => self.step(key, &Ask::Move(name(to)), rest),
-            (b"SM.FORCE", [key, to, rest @ ..]) => self.step(key, &Ask::Force(name(to)), rest),
+            (b"SM.FIRE", [key, event, rest @ ..]) => self.fire(key, event, rest, FIRE),
+            (b"SM.MOVE", [key, to, rest @ ..]) => self.step(key, &Ask::Move(name(to)), rest, &[]),
+            (b"SM.FORCE", [key, to, rest @ ..]) => self.step(key, &Ask::Force(name(to)), rest, &[]),
+            // The stream is the server's.
+            (b"SM.EMIT", [key, _, word, event, rest @ ..]) if is(word, "FIRE") => {
+                self.fire(key, event, rest, EMIT_FIRE)
+            }
+            (b"SM.EMIT", [key, _, word, to, rest @ ..]) if is(word, "MOVE") => {
+                self.step(key, &Ask::Move(name(to)), rest, EMIT_MOVE)
+            }
             (b"SM.NEW", [key, json, rest @ ..]) => self.new_machine(key, json, rest),
             (b"SM.REDEFINE", [key, json, rest @ ..]) => self.redefine(key, json, rest),
             (b"SM.TIMEOUT", [key]) => self.time_out(key),
@@ -120,6 +134,8 @@ impl Keyspace {
                 let count = count.and_then(|count| count.parse().ok());
                 count.map_or(Reply::Error, |count| self.history(key, count))
             }
+            (b"SM.COUNT", [name, rest @ ..]) => self.count(name, rest),
+            (b"SM.DEFINITIONS", []) => self.definitions(),
             (b"SM.LOAD", [key, record]) => self.load(key, record),
             (b"DEL", [key]) => self.delete(key),
             (b"COPY", [from, to]) => self.copy(from, to),
@@ -141,8 +157,8 @@ impl Keyspace {
         self.old_move(key, &asked, reason)
     }
 
-    fn fire(&mut self, key: &[u8], event: &[u8], rest: &[&[u8]]) -> Reply {
-        let Some(given) = options::read(rest, FIRE, false) else {
+    fn fire(&mut self, key: &[u8], event: &[u8], rest: &[&[u8]], more: &[&str]) -> Reply {
+        let Some(given) = options::read(rest, more, false) else {
             return Reply::Error;
         };
         let asked = Ask::Fire {
@@ -152,8 +168,8 @@ impl Keyspace {
         self.request(key, &asked, None, given.with)
     }
 
-    fn step(&mut self, key: &[u8], asked: &Ask, rest: &[&[u8]]) -> Reply {
-        let given = options::read(rest, &[], false);
+    fn step(&mut self, key: &[u8], asked: &Ask, rest: &[&[u8]], more: &[&str]) -> Reply {
+        let given = options::read(rest, more, false);
         given.map_or(Reply::Error, |given| {
             self.request(key, asked, None, given.with)
         })
@@ -199,6 +215,7 @@ impl Keyspace {
             life.model.assert_is(machine);
         }
         assert_eq!(self.replica.count(), keys.len());
+        self.assert_counts();
     }
 }
 

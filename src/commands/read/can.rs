@@ -6,7 +6,8 @@ use crate::commands::Query;
 use crate::commands::arguments::Arguments;
 use crate::config;
 use crate::errors::CommandError;
-use crate::server::context::{Context, Str};
+use crate::server::context::Context;
+use crate::server::strings::Str;
 
 /// Replies with 1 if a move is allowed, otherwise with 0, and doesn't make it.
 pub struct Can;

@@ -9,8 +9,9 @@ use crate::commands::write::reply_verdict;
 use crate::config;
 use crate::errors::CommandError;
 use crate::server::blocking::{self, Wait as Blocking};
-use crate::server::context::{Args, Context};
+use crate::server::context::Context;
 use crate::server::key::Keys;
+use crate::server::strings::Args;
 
 /// Waits until a machine is in one of some states.
 pub struct Wait;

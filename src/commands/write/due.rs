@@ -5,8 +5,9 @@ use redis_state_core::{Fired, Machine, Outcome, Verdict};
 use crate::config;
 use crate::deadlines;
 use crate::errors::CommandError;
-use crate::server::context::{Context, Str};
+use crate::server::context::Context;
 use crate::server::key::WriteKey;
+use crate::server::strings::Str;
 
 /// What the last of the timers did that were due.
 pub struct Last {

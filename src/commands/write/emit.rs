@@ -18,9 +18,10 @@ use crate::deadlines;
 use crate::errors::CommandError;
 use crate::moment::{Moment, User};
 use crate::replication::{Emitted, fail_if_replicated, replicate_with_entry, reply_missing_key};
-use crate::server::context::{Args, Context, OwnedStr, Sent, Str, Word};
+use crate::server::context::Context;
 use crate::server::key::Keys;
 use crate::server::stream::{Appended, Keep, NewId, WithStream};
+use crate::server::strings::{Args, OwnedStr, Sent, Str, Word};
 use crate::stats;
 
 /// Makes a move, and writes an entry of it to a stream.

@@ -17,8 +17,9 @@ use crate::replication::{
     fail_if_replicated, replicate_legacy, replicate_positional, replicate_with_moment,
     reply_missing_key,
 };
-use crate::server::context::{Args, Context, Str};
+use crate::server::context::Context;
 use crate::server::key::{Keys, WriteKey};
+use crate::server::strings::{Args, Str};
 use crate::stats;
 
 /// How a command tells its result.

@@ -12,8 +12,9 @@ use crate::deadlines;
 use crate::errors::CommandError;
 use crate::moment::Moment;
 use crate::replication::{fail_if_replicated, replicate_with_moment};
-use crate::server::context::{Args, Context, Str};
+use crate::server::context::Context;
 use crate::server::key::{Keys, WriteKey};
+use crate::server::strings::{Args, Str};
 
 /// Makes a machine where there is no key.
 pub struct New;
@@ -30,7 +31,9 @@ impl Command for New {
         let given = Given::read(context, &mut arguments, options::NEW)?;
         let parsed = read(context, json, &given)?;
         let mut key = keys.write::<Machine>(name)?;
-        if given.moment.is_none() {
+        let mut has_timer = || key.value_mut().is_some_and(|old| old.deadline().is_some());
+        // The clock costs more than this look.
+        if given.moment.is_none() && has_timer() {
             key = due::fire_first(context, key, name, context.now())?;
         }
         match key.value_mut() {

@@ -10,8 +10,9 @@ use crate::deadlines;
 use crate::errors::CommandError;
 use crate::moment::Moment;
 use crate::replication::replicate_positional;
-use crate::server::context::{Context, Str};
+use crate::server::context::Context;
 use crate::server::key::Keys;
+use crate::server::strings::Str;
 
 /// Stores the machine of a document.
 pub struct Set;

@@ -10,8 +10,9 @@ use crate::commands::write::moves::reply_verdict;
 use crate::deadlines;
 use crate::errors::CommandError;
 use crate::replication::{fail_if_replicated, reply_missing_key};
-use crate::server::context::{Context, Str};
+use crate::server::context::Context;
 use crate::server::key::{Keys, WriteKey};
+use crate::server::strings::Str;
 
 /// Fires a machine's timer, if it is due. The server itself calls this when the time has come.
 pub struct Timeout;

@@ -54,7 +54,7 @@ mod read;
 mod record;
 mod rules;
 
-pub use deadlines::{Deadlines, DueHint, FIRST_PAUSE_MS, Handle, MAX_PAUSE_MS, pause_ms};
+pub use deadlines::{Deadlines, DueHint, Handle, pause_ms};
 pub use definition::{ArchiveError, Definition, EventId, Fire, StateId, Timer};
 pub use document::DocumentError;
 pub use export::Diagram;

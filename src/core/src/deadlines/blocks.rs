@@ -57,6 +57,7 @@ impl<T> Blocks<T> {
     }
 
     /// Returns the bytes of the blocks.
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.blocks.len() * BLOCK * size_of::<T>()
     }

@@ -29,6 +29,7 @@ impl Heap {
         self.0.get(0).copied()
     }
 
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.0.bytes()
     }

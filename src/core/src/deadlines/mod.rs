@@ -24,10 +24,10 @@ use self::heap::{Heap, Moments, NOWHERE};
 const INLINE_BYTES: usize = 22;
 
 /// The first pause of a hint that is postponed, in ms. It doubles each time, up to [`MAX_PAUSE_MS`].
-pub const FIRST_PAUSE_MS: u64 = 100;
+const FIRST_PAUSE_MS: u64 = 100;
 
 /// The longest pause of a hint that is postponed, in ms.
-pub const MAX_PAUSE_MS: u64 = 1000;
+const MAX_PAUSE_MS: u64 = 1000;
 
 /// The bytes of a hint and its place in the order, without a long name.
 const HINT_BYTES: usize = size_of::<Hint>() + size_of::<u32>();
@@ -66,7 +66,6 @@ pub struct Deadlines {
     /// and a hint's space stays.
     databases: Vec<i32>,
     lost: usize,
-    names_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -158,11 +157,6 @@ impl Deadlines {
         self.lost
     }
 
-    /// Returns the memory of the hints, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.hints.0.bytes() + self.order.bytes() + self.free.bytes() + self.names_bytes
-    }
-
     /// Returns the memory of one hint, in bytes; 0 if it is not there.
     pub fn bytes_of(&self, handle: Handle) -> usize {
         self.get(handle)
@@ -204,7 +198,6 @@ impl Deadlines {
             pauses: 0,
             name: Name::new(name),
         };
-        self.names_bytes += hint.name.block_bytes();
         let number = match self.free.pop() {
             Some(number) => {
                 if let Some(free) = self.hints.0.get_mut(number as usize) {
@@ -258,13 +251,12 @@ impl Deadlines {
             return false;
         };
         hint.generation = None;
-        let name = std::mem::replace(&mut hint.name, Name::new(b""));
+        hint.name = Name::new(b"");
         if hint.place == NOWHERE {
             self.lost -= 1;
         } else {
             self.order.remove(handle.number, &mut self.hints);
         }
-        self.names_bytes -= name.block_bytes();
         self.free.push(handle.number);
         self.give_back();
         true
@@ -282,15 +274,9 @@ impl Deadlines {
         true
     }
 
-    /// Returns whether a hint is there and lost.
     #[inline]
-    pub fn is_lost(&self, handle: Handle) -> bool {
+    fn is_lost(&self, handle: Handle) -> bool {
         self.get(handle).is_some_and(|hint| hint.place == NOWHERE)
-    }
-
-    /// Returns whether a hint is there.
-    pub fn has(&self, handle: Handle) -> bool {
-        self.get(handle).is_some()
     }
 
     /// Gives a lost hint the name under which its machine was met. Returns whether it was lost.
@@ -302,10 +288,8 @@ impl Deadlines {
         let Some(hint) = self.get_mut(handle) else {
             return false;
         };
-        let old = std::mem::replace(&mut hint.name, Name::new(name));
-        let new_bytes = hint.name.block_bytes();
+        hint.name = Name::new(name);
         hint.space = space;
-        self.names_bytes = self.names_bytes - old.block_bytes() + new_bytes;
         self.order.push(handle.number, &mut self.hints);
         self.lost -= 1;
         true
@@ -360,7 +344,7 @@ impl Deadlines {
 }
 
 /// Returns the pause, in ms, after something that could not be done, and could not so many times
-/// before. It doubles each time, from [`FIRST_PAUSE_MS`] up to [`MAX_PAUSE_MS`].
+/// before: 100 at first, twice as long each time, a second at most.
 #[must_use]
 pub fn pause_ms(times_before: u8) -> u64 {
     (FIRST_PAUSE_MS << times_before.min(8)).min(MAX_PAUSE_MS)
@@ -383,6 +367,25 @@ mod tests {
     fn a_hint_takes_48_bytes_and_a_place_4() {
         assert_eq!(size_of::<Hint>(), 48);
         assert_eq!(size_of::<Option<Handle>>(), 8);
+    }
+
+    /// Returns the memory of hints whose names are short.
+    fn bytes(deadlines: &Deadlines) -> usize {
+        deadlines.hints.0.bytes() + deadlines.order.bytes() + deadlines.free.bytes()
+    }
+
+    #[test]
+    fn a_million_hints_take_52_bytes_each_and_none_when_they_have_gone() {
+        let mut deadlines = Deadlines::default();
+        let insert = |at: u64| {
+            let name = format!("order:{at:08}");
+            deadlines.insert(0, name.as_bytes(), at * 7919 % 1_000_003)
+        };
+        let handles: Vec<Handle> = (0..1_000_000).map(insert).collect();
+        let taken = bytes(&deadlines) as f64 / 1e6;
+        assert!((52.0..52.1).contains(&taken), "{taken} bytes a hint");
+        assert!(handles.into_iter().all(|handle| deadlines.remove(handle)));
+        assert_eq!(bytes(&deadlines), 0);
     }
 
     #[test]

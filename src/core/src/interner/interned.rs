@@ -87,9 +87,15 @@ impl Interned {
         names.zip(self.counts.get())
     }
 
-    /// Returns how many machines have this definition. Linear in its states.
+    /// Returns how many machines have this definition, by the counters: whoever else holds it doesn't
+    /// count. Linear in its states.
     pub fn machines(&self) -> u64 {
         self.counts.get().sum()
+    }
+
+    /// Returns the bytes that it takes whatever is cached: those of the archive and of the counters.
+    pub(super) fn fixed_bytes(&self) -> usize {
+        self.archive().len() + self.counts.block().1
     }
 
     /// Returns the body of the document, if it is kept.

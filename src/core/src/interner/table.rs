@@ -23,12 +23,12 @@ const MIN_SHRINK_ENTRIES: usize = 64;
 pub struct InternerStats {
     /// Distinct definitions.
     pub definitions: usize,
-    /// Bytes of their archives.
-    pub archive_bytes: usize,
+    /// Bytes of their archives, and of their counters of machines by state.
+    pub definition_bytes: usize,
     /// Bytes of the documents kept to be recognised.
     pub source_bytes: usize,
-    /// Machines that use the definitions. Counted when asked for, in time linear in the
-    /// definitions, so that making or freeing a machine costs nothing for it.
+    /// Machines that use the definitions, each by its one reference: the counters by state have the
+    /// same sum, but that would take time linear in all states instead of in the definitions.
     pub machines: usize,
 }
 
@@ -98,7 +98,7 @@ impl SharedTable {
             return Arc::clone(known);
         }
         table.stats.definitions += 1;
-        table.stats.archive_bytes += new.archive().len();
+        table.stats.definition_bytes += new.fixed_bytes();
         if let Some(key) = name_key(&new) {
             table.named.insert(key, Arc::downgrade(&new));
         }
@@ -216,7 +216,7 @@ impl OwningTable for SharedTable {
             table.named.remove(&key);
         }
         table.stats.definitions -= 1;
-        table.stats.archive_bytes -= gone.archive().len();
+        table.stats.definition_bytes -= gone.fixed_bytes();
         table.forget_document(gone);
         table.shrink();
     }

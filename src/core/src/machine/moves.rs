@@ -52,20 +52,6 @@ impl Planned<'_> {
         self.times.is_some()
     }
 
-    /// Returns whether the change deletes the machine, which the caller does.
-    pub fn deletes(&self) -> bool {
-        matches!(self.step, Step::Delete)
-    }
-
-    /// Returns what the history will call it, and the event; `None` where the machine goes.
-    pub fn kind(&self) -> Option<(MoveKind, EventId)> {
-        match self.step {
-            Step::Enter { kind, event, .. } => Some((kind, event)),
-            Step::Redefine { .. } => Some((MoveKind::Redefine, 0)),
-            Step::Delete => None,
-        }
-    }
-
     /// Returns the state that will be entered, as its number in the definition that the machine has
     /// then.
     pub fn target(&self) -> Option<StateId> {

@@ -137,7 +137,13 @@ fn check_and_apply(machine: &mut Machine, request: Request<'_>, with: &With) -> 
             let at = planned.is_timed().then(|| planned.at());
             // Nothing has happened so far.
             assert_eq!(alone(machine), before);
-            (machine.apply(&planned), Some(at))
+            let (target, version) = (planned.target(), machine.next_version());
+            let outcome = machine.apply(&planned).outcome;
+            // What was foretold of the move, to be written elsewhere before it was made, is so.
+            if let Some(target) = target {
+                assert_eq!((machine.current(), machine.version()), (target, version));
+            }
+            (machine.verdict(outcome), Some(at))
         }
     };
     let state = String::from_utf8(verdict.state.to_vec()).expect("names are text");

@@ -21,7 +21,8 @@ proptest! {
         // the numbering.
         prop_assert!(Arc::ptr_eq(one.definition(), other.definition()));
         prop_assert_eq!(interner.stats().definitions, 1);
-        prop_assert_eq!(interner.stats().archive_bytes, one.definition().archive().len());
+        let (archive, counters) = (one.definition().archive().len(), 4 * model.states.len());
+        prop_assert_eq!(interner.stats().definition_bytes, archive + counters);
     }
 
     #[test]
