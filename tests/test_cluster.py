@@ -7,9 +7,9 @@ import pytest
 import redis
 
 from documents import ORDER, order
-from fleet import STATES, document
 from harness import OK, ROOT, SLOWDOWN, Pool, bulk, server_version, value_digests, wait_until
 from test_acl import METADATA, call
+from walks import STATES, document
 
 # Every command that has a key, and the longer forms of some.
 KEYLESS = {"SM.TEMPLATE", "SM.COUNT", "SM.DEFINITIONS", "SM.SCAN"}

@@ -8,8 +8,8 @@ import random
 
 import pytest
 
-from fleet import DOCUMENTS, Traffic, assert_counts_are_right, counted, walk
 from harness import background_save, follow, rewrite_aof, wait_for_save, wait_in_sync, wait_until
+from walks import DOCUMENTS, Traffic, assert_counts_are_right, counted, walk
 
 STEPS = int(os.environ.get("COUNT_STEPS", "10000"))
 SEED = int(os.environ.get("COUNT_SEED", str(random.randrange(10**6))))

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from fleet import DOCUMENTS, STATES, count, document
 from harness import wait_until
+from walks import DOCUMENTS, STATES, count, document
 
 
 def test_a_state_without_machines_is_there_with_zero(server):

@@ -19,10 +19,10 @@ import pytest
 import redis
 
 from documents import document
-from fleet import check_inside
 from harness import OK, SLOWDOWN, aof_files, array, bulk, wait_in_sync, wait_until
 from preload import library
 from versioned import facts, past
+from walks import check_inside
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
 SEED = int(os.environ.get("FAULT_SEED", str(random.randrange(10**6))))

@@ -16,10 +16,10 @@ import time
 
 import redis
 
-from fleet import check_inside
 from harness import SLOWDOWN, aof_files, digest, rewrite_aof, wait_in_sync, wait_until
 from timers import BRIEF, TICK, TimerTraffic, all_fired, figures, make_ticks, ticked_once
 from versioned import facts, past
+from walks import check_inside
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
 SEED = int(os.environ.get("FAULT_SEED", str(random.randrange(10**6))))
