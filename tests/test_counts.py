@@ -203,6 +203,7 @@ def test_the_counts_are_those_of_a_walk_for_long(servers, figure):
             walks += 1
         assert counted(primary) == counted(replica)
     traffic.close()
-    assert most > 100
+    # There was something to count.
+    assert most > 50
     kinds = ", ".join(f"{met.count(name)} {name}" for name in sorted({*met}))
     figure(f"{steps} steps, {walks} walks, up to {most} machines; {kinds} (COUNT_SEED={SEED})")
