@@ -1,0 +1,43 @@
+"""Finds out in which format a text is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from redis_state.convert._notes import ConversionError, Notes
+from redis_state.convert._source import load_json, load_yaml
+
+_MERMAID = re.compile(r"^[ \t]*(?:```+[ \t]*mermaid\b|stateDiagram)", re.MULTILINE | re.IGNORECASE)
+
+
+def guess(text: str) -> str:
+    """Returns the name of the format; an error if it is none of them."""
+    start = text.lstrip()
+    if start.startswith("<"):
+        return "scxml"
+    if start.startswith(("{", "[")):
+        return _of_object(load_json(text), "JSON")
+    if _MERMAID.search(text):
+        return "mermaid"
+    try:
+        value = load_yaml(text, Notes())
+    except ConversionError:
+        value = None
+    return _of_object(value, "text")
+
+
+def _of_object(value: Any, kind: str) -> str:
+    if isinstance(value, dict) and isinstance(value.get("machine"), dict) and "states" not in value:
+        value = value["machine"]
+    if isinstance(value, dict):
+        if "StartAt" in value or "States" in value:
+            return "asl"
+        if "map" in value:
+            return "document"
+        if isinstance(value.get("states"), dict):
+            return "xstate"
+        if "states" in value or "transitions" in value:
+            return "transitions"
+    what = f"the {kind} is in none of the formats: name one if it is"
+    raise ConversionError("", what)
