@@ -19,7 +19,8 @@ from redis_state.convert._chart import Arrow, Chart, Kind, Node
 from redis_state.convert._limits import MAX_TRANSITIONS, check_document, check_states, check_transitions
 from redis_state.convert._notes import ConversionError, Notes, listed, quoted
 
-_Row = dict[str, list[str]]
+# Targets by event, each once.
+_Row = dict[str, dict[str, None]]
 
 CHOOSE = "leads to several states: the caller says which, with TO"
 
@@ -194,10 +195,10 @@ class _Flattening:
         row, name = self._row(leaf), self.names[id(leaf)]
         for event, targets in any_row.items():
             given = [target for target in targets if target != name]
-            if row.get(event, []) == given:
+            if list(row.get(event, ())) == given:
                 row.pop(event, None)
             elif given and not row.get(event):
-                row[event] = []
+                row[event] = {}
         own = {event: targets for event, targets in row.items() if targets or event in any_row}
         self.transitions += sum(map(len, own.values()))
         check_transitions(self.transitions)
@@ -232,11 +233,11 @@ class _Flattening:
     def _add(self, row: _Row, leaf: Node, arrow: Arrow) -> None:
         if arrow.guard:
             self.notes.add(arrow.place, _condition(arrow.guard))
-        targets = row.setdefault(arrow.event or "", [])
+        targets = row.setdefault(arrow.event or "", {})
         before = len(targets)
         for target in self._targets(leaf, arrow):
-            if target not in targets and not (arrow.not_self and target == self.names[id(leaf)]):
-                targets.append(target)
+            if not (arrow.not_self and target == self.names[id(leaf)]):
+                targets[target] = None
         if arrow.event and len(targets) > max(before, 1):
             self.notes.add(arrow.place, f"{quoted(arrow.event)} {CHOOSE}")
 
@@ -256,8 +257,7 @@ class _Flattening:
         for arrow in self.chart.root.arrows:
             if arrow.timer or not arrow.event or arrow.stays or arrow.blocks or arrow.event in met:
                 continue
-            targets = row.setdefault(arrow.event, [])
-            targets.extend(to for to in self._targets(self.chart.root, arrow) if to not in targets)
+            row.setdefault(arrow.event, {}).update(dict.fromkeys(self._targets(self.chart.root, arrow)))
             if self.chart.first_wins and not arrow.guard:
                 met.add(arrow.event)
         return row
@@ -364,10 +364,10 @@ def _urgency(arrow: Arrow) -> tuple[bool, bool, int]:
 
 
 def _singles(row: _Row) -> dict[str, Any]:
-    return {event: targets[0] if len(targets) == 1 else targets for event, targets in row.items()}
+    return {event: next(iter(targets)) if len(targets) == 1 else list(targets) for event, targets in row.items()}
 
 
 def _compact(row: _Row) -> Any:
     if set(row) <= {""}:
-        return row.get("", [])
+        return list(row.get("", ()))
     return _singles(row)

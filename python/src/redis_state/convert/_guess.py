@@ -9,6 +9,7 @@ from redis_state.convert._notes import ConversionError, Notes
 from redis_state.convert._source import load_json, load_yaml
 
 _MERMAID = re.compile(r"^[ \t]*(?:```+[ \t]*mermaid\b|stateDiagram)", re.MULTILINE | re.IGNORECASE)
+_YAML = re.compile(r"^[\"']?(?:StartAt|States|states|transitions|machine|map)[\"']?[ \t]*:", re.MULTILINE)
 
 
 def guess(text: str) -> str:
@@ -20,11 +21,8 @@ def guess(text: str) -> str:
         return _of_object(load_json(text), "JSON")
     if _MERMAID.search(text):
         return "mermaid"
-    try:
-        value = load_yaml(text, Notes())
-    except ConversionError:
-        value = None
-    return _of_object(value, "text")
+    # Anything may be YAML, so only what looks like a machine is parsed, and its mistakes are told.
+    return _of_object(load_yaml(text, Notes()) if _YAML.search(text) else None, "text")
 
 
 def _of_object(value: Any, kind: str) -> str:

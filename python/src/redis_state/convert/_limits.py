@@ -6,6 +6,9 @@ from typing import Any
 
 from redis_state.convert._notes import ConversionError
 
+# Other formats say in more words what a document says.
+MAX_TEXT_BYTES = 64 * 1024 * 1024
+
 # The defaults of redisstate.max-document-bytes, max-states and max-transitions.
 MAX_BYTES = 16 * 1024 * 1024
 MAX_STATES = 100_000
@@ -19,7 +22,7 @@ MAX_YAML_BYTES = 1024 * 1024
 MAX_YAML_NODES = 200_000
 
 
-def check_bytes(size: int, most: int = MAX_BYTES) -> None:
+def check_bytes(size: int, most: int = MAX_TEXT_BYTES) -> None:
     if size > most:
         raise ConversionError("", f"the text has {size} bytes, over the limit of {most}")
 

@@ -6,6 +6,7 @@ The library isn't imported: what it is called with is all that is looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 from redis_state.convert._limits import MAX_DEPTH
@@ -72,11 +73,15 @@ def _paths(scope: Any, depth: int) -> Iterator[str]:
 
 def _initial(scope: Any) -> Any:
     value = getattr(scope, "initial", None)
-    return [_name(one) for one in value] if isinstance(value, (list, tuple)) else value and _name(value)
+    if isinstance(value, (list, tuple)):
+        return [_name(one) if not isinstance(one, (list, tuple)) else list(one) for one in value]
+    return _name(value) if value else None
 
 
 def _name(value: Any) -> str:
     """Returns the name of a state (a string or a member of an Enum) or of a callback."""
+    if isinstance(value, Enum):
+        return value.name
     if isinstance(value, str):
         return value
     for field in ("name", "__name__"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redis_state._errors import StateMachineError
 
 _SHOWN_CHARS = 60
+_PLACE_CHARS = 120
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ConversionError(StateMachineError):
     """The text can't be converted. `place` is where, `what` is why."""
 
     def __init__(self, place: str, what: str) -> None:
+        place = shown_place(place)
         super().__init__(f"{place}: {what}" if place else what)
         self.place = place
         self.what = what
@@ -42,7 +44,7 @@ class Notes:
         self._notes: dict[Note, None] = {}
 
     def add(self, place: str, what: str) -> None:
-        self._notes.setdefault(Note(place, what))
+        self._notes.setdefault(Note(shown_place(place), what))
 
     def all(self) -> tuple[Note, ...]:
         return tuple(self._notes)
@@ -52,7 +54,19 @@ def quoted(value: object) -> str:
     """Returns a name or a text for a message: on one line, in quotes, and not too long."""
     text = value if isinstance(value, str) else repr(value)
     cut = text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in cut) + "'"
+    return f"'{_printable(cut)}'"
+
+
+def shown_place(place: str) -> str:
+    """Returns a place on one line. Of a long one the beginning and the end are shown."""
+    half = _PLACE_CHARS // 2
+    return _printable(place if len(place) <= _PLACE_CHARS else f"{place[:half]}…{place[-half:]}")
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def listed(names: list[str], most: int = 8) -> str:

@@ -76,7 +76,7 @@ class _Reader:
                     yield name, choice
 
     def _node(self, name: Any, place: str) -> Node:
-        if name not in self.nodes:
+        if not isinstance(name, str) or name not in self.nodes:
             raise ConversionError(place, f"no state {quoted(name)}")
         return self.nodes[name]
 

@@ -124,7 +124,7 @@ class _Reader:
         if declared is not None and (identifier, declared.label) == ANY:
             self.nodes[identifier] = self.root
             return self.root
-        label = identifier if declared is None or declared.label is None else plain_text(declared.label)
+        label = self._label(identifier, declared)
         kind = Kind.CHOICE if declared is not None and declared.pseudo == "choice" else Kind.PLAIN
         node = self._region(self.homes[identifier]).add(label, place, kind)
         self.nodes[identifier] = node
@@ -134,6 +134,13 @@ class _Reader:
         if block is not None and _divided(block.inner or []):
             node.kind = Kind.PARALLEL
         return node
+
+    def _label(self, identifier: str, declared: Optional[Statement]) -> str:
+        if declared is None or declared.label is None:
+            return identifier
+        if "\n" in declared.label:
+            self.notes.add(declared.place, "a line break in the name is a space here")
+        return plain_text(re.sub(r"\s*\n\s*", " ", declared.label))
 
     def _note_pseudo(self, line: Statement) -> None:
         known = {"fork": "a machine is in one state at a time: of the ways that leave it, one is taken"}

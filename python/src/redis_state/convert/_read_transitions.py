@@ -81,12 +81,12 @@ class _Reader:
         while waiting:
             node, inner = waiting.pop()
             self.scopes.append((node, inner))
-            key = "children" if "children" in inner else "states"
             made = []
-            for at, value in enumerate(many(inner.get(key))):
-                place = f"{node.place}.{key}[{at}]".lstrip(".")
-                row = as_mapping(value, place) if isinstance(value, dict) else {"name": as_name(value, place)}
-                made.append((self._node(node, row, place), row))
+            for key in ("children", "states", "parallel"):
+                for at, value in enumerate(many(inner.get(key))):
+                    place = f"{node.place}.{key}[{at}]".lstrip(".")
+                    row = as_mapping(value, place) if isinstance(value, dict) else {"name": as_name(value, place)}
+                    made.append((self._node(node, row, place), row))
             waiting += reversed(made)
         for node, inner in self.scopes[1:]:
             self._inner_initial(node, inner)
@@ -99,23 +99,17 @@ class _Reader:
         if name in parent.named:
             raise ConversionError(place, f"the state {quoted(name)} is there twice")
         is_parallel = "parallel" in row or isinstance(row.get("initial"), (list, tuple))
-        node = parent.add(name, place, Kind.PARALLEL if is_parallel else Kind.PLAIN)
-        for at, value in enumerate(many(row.get("parallel"))):
-            inner = as_mapping(value, place) if isinstance(value, dict) else {"name": value}
-            region = f"{place}.parallel[{at}]"
-            self.scopes.append((self._node(node, inner, region), inner))
-        return node
+        return parent.add(name, place, Kind.PARALLEL if is_parallel else Kind.PLAIN)
 
     def _inner_initial(self, node: Node, row: Mapping[str, Any]) -> None:
         initial = row.get("initial")
-        if initial is not None and node.children and node.kind is Kind.PLAIN:
+        if initial not in (None, False) and node.children and node.kind is Kind.PLAIN:
             node.initial = [self._find(node, as_name(initial, f"{node.place}.initial"), f"{node.place}.initial")]
 
     def _initial(self, value: Any) -> None:
         if value is None:
             raise ConversionError("initial", "there is no initial state")
-        for one in many(value):
-            name = as_name(one, "initial")
+        for name in _names(value):
             if _look(self.root, name) is None:
                 self.notes.add("initial", f"the library adds the state {quoted(name)}, as there is none")
                 self.root.add(name, "initial")
@@ -183,7 +177,8 @@ class _Reader:
         return Arrow(event, [target], place, guard)
 
     def _ordered(self) -> None:
-        for node, following in zip(self.root.children, self.root.children[1:] + self.root.children[:1]):
+        nodes = list(self.root.below())[1:]
+        for node, following in zip(nodes, nodes[1:] + nodes[:1]):
             node.arrows.append(Arrow("next_state", [following], "ordered_transitions"))
 
     # ---- timers ---------------------------------------------------------------------------------
@@ -212,6 +207,19 @@ class _Reader:
     def _by_triggers(self, node: Node, triggers: list[str]) -> Iterator[Arrow]:
         for around in node.upwards():
             yield from (arrow for arrow in around.arrows if arrow.event in triggers and not arrow.timer)
+
+
+def _names(value: Any) -> list[str]:
+    """Returns the names of an initial state; of several, which may be lists in lists, if it is in parallel ones."""
+    found: list[str] = []
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, (list, tuple)):
+            waiting.extend(reversed(one))
+        else:
+            found.append(as_name(one, "initial"))
+    return found
 
 
 def _look(scope: Node, name: str) -> Optional[Node]:

@@ -28,7 +28,7 @@ _NO_LOSS: tuple[str, ...] = (
     "types",
     "tsTypes",
 )
-_NO_LOSS += ("schema", "schemas", "transitions")
+_NO_LOSS += ("delimiter", "schema", "schemas", "transitions")
 _READ: tuple[str, ...] = (
     "id",
     "initial",
@@ -107,6 +107,9 @@ class _Reader:
                 place = _at(node.place, f"states.{name}")
                 child = as_mapping(value or {}, place)
                 made.append((node.add(name, place, _kind(child, place)), child))
+                kept = _kept(child).get("name")
+                if isinstance(kept, str):
+                    made[-1][0].name = kept
             waiting += reversed(made)
         return found
 
@@ -130,8 +133,8 @@ class _Reader:
         if value is None or not node.children:
             return
         for target in many(value):
-            text = as_text(target, _at(node.place, "initial")).lstrip(".")
-            found = self._lookup(node, text, _at(node.place, "initial"))
+            text = as_text(target, _at(node.place, "initial"))
+            found = node.named.get(text) or self._lookup(node, text, _at(node.place, "initial"))
             if node not in found.upwards() or found is node:
                 raise ConversionError(_at(node.place, "initial"), f"{quoted(text)} isn't inside the state")
             node.initial.append(found)
@@ -258,9 +261,13 @@ class _Reader:
     def _by_id(self, node: Node, name: str) -> Optional[Node]:
         if name in self.ids:
             return self.ids[name]
-        for at, letter in enumerate(name):
-            if letter == "." and name[:at] in self.ids:
-                return _descend(self.ids[name[:at]], name[at + 1 :])
+        parts = _parts(name)
+        # Version 5 takes the first part for an id, version 4 the whole.
+        for at in range(1, len(parts) + 1):
+            head = self.ids.get(".".join(parts[:at]))
+            found = head and _inside(head, parts[at:])
+            if found:
+                return found
         # The id of a state without one is that of the machine and its path.
         root = list(node.upwards())[-1]
         if name == self.root_id:
@@ -272,12 +279,20 @@ def _descend(node: Node, path: str) -> Optional[Node]:
     """Finds a state by its path. A name may have dots in it: then its key, or the key with `\\.`, is taken."""
     if path in node.named:
         return node.named[path]
-    for part in re.findall(r"(?:\\.|[^.\\])+", path):
-        found = node.named.get(re.sub(r"\\(.)", r"\1", part))
-        if found is None:
+    return _inside(node, _parts(path))
+
+
+def _inside(node: Node, names: list[str]) -> Optional[Node]:
+    for name in names:
+        if name not in node.named:
             return None
-        node = found
+        node = node.named[name]
     return node
+
+
+def _parts(path: str) -> list[str]:
+    """Splits a path at its dots, but not at `\\.`."""
+    return [re.sub(r"\\(.)", r"\1", part) for part in re.findall(r"(?:\\.|[^.\\])+", path)]
 
 
 def _kind(config: Mapping[str, Any], place: str) -> Kind:

@@ -94,8 +94,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self.depth += 1
-        if self.depth > 4 * MAX_DEPTH:
-            raise ConversionError(_line(self.peek_event()), "the YAML is nested too deep")
+        if self.depth > 2 * MAX_DEPTH:
+            raise ConversionError(f"line {self.line + 1}", "the YAML is nested too deep")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -146,7 +146,9 @@ def load_yaml(text: str, notes: Notes) -> Any:
         raise ConversionError(place, f"not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise ConversionError("", f"not YAML: {str(error).splitlines()[0]}") from None
-    except (RecursionError, ValueError) as error:
+    except RecursionError:
+        raise ConversionError("", "the YAML is nested too deep") from None
+    except ValueError as error:
         raise ConversionError("", f"not YAML: {error}") from None
     for place, what in loader.tags:
         notes.add(place, what)

@@ -12,6 +12,7 @@ from redis_state.convert._notes import Notes, quoted
 from redis_state.convert._read_xstate import META
 
 _PLAIN = re.compile(r"[^\s.#\\*]+")
+_DELIMITERS = ("/", ":", "\x1f", *(chr(code) for code in range(0xE000, 0xF8FF)))
 
 
 def write(definition: Definition, notes: Notes) -> str:
@@ -23,11 +24,24 @@ class _Writer:
     def __init__(self, definition: Definition, notes: Notes) -> None:
         self.definition = definition
         self.notes = notes
-        # A name with a meaning in a target gets an id.
-        odd = [state for state in definition.states if not _PLAIN.fullmatch(state)]
+        # A name with a meaning in a target gets an id, and so do the targets of the root: only the id of
+        # a state says the same to versions 4 and 5 there.
+        roots = {target for targets in any_row(definition).values() for target in targets}
+        odd = [state for state in definition.states if state in roots or not _PLAIN.fullmatch(state)]
         self.ids = {state: f"state-{at}" for at, state in enumerate(odd)}
+        self.keys = {state: self._key(state) for state in definition.states}
         self.any = any_row(definition)
         self.events = {event for state in definition.map for event in own_row(definition, state)} | set(self.any)
+
+    def _key(self, state: str) -> str:
+        """Returns the state's key. XState takes `#a` for an id, and takes no empty key."""
+        if state and not state.startswith("#"):
+            return state
+        key = self.ids[state]
+        while key in self.definition.states:
+            key += "_"
+        self.notes.add(f"map.{quoted(state)}", f"XState can't have a state of this name: it is {quoted(key)}")
+        return key
 
     def machine(self) -> dict[str, Any]:
         definition = self.definition
@@ -39,10 +53,15 @@ class _Writer:
         if definition.history:
             self.notes.add("history", "XState has no word for it: it is kept in `meta`")
             machine["meta"] = {META: {"history": definition.history}}
-        machine["initial"] = definition.initial
+        if any("." in state for state in definition.states):
+            # Version 4 would read a dot as a state inside another.
+            machine["delimiter"] = next(
+                one for one in _DELIMITERS if not any(one in state for state in definition.states)
+            )
+        machine["initial"] = self.keys[definition.initial]
         if self.any:
             machine["on"] = self._on(None, self.any)
-        machine["states"] = {state: self._state(state) for state in definition.states}
+        machine["states"] = {self.keys[state]: self._state(state) for state in definition.states}
         return machine
 
     def _state(self, state: str) -> dict[str, Any]:
@@ -50,6 +69,8 @@ class _Writer:
         node: dict[str, Any] = {}
         if state in self.ids:
             node["id"] = self.ids[state]
+        if self.keys[state] != state:
+            node["meta"] = {META: {"name": state}}
         if is_final(definition, state) and state not in definition.after:
             return {**node, "type": "final"}
         row = {event: targets for event, targets in self._row(state).items() if targets or event in self.any}
@@ -58,7 +79,7 @@ class _Writer:
         timer = definition.after.get(state)
         if timer is not None and timer.to is None:
             self.notes.add(f"after.{state}", "XState can't delete a machine: the timer is kept in `meta`")
-            node["meta"] = {META: {"delete": timer.ms}}
+            node.setdefault("meta", {}).setdefault(META, {})["delete"] = timer.ms
         elif timer is not None:
             node["after"] = {self._delay(state, timer.ms): self._transition(state, timer.to or "")}
         return node
@@ -108,7 +129,7 @@ class _Writer:
         if target in self.ids:
             written: dict[str, Any] = {"target": "#" + self.ids[target]}
         else:
-            written = {"target": target if state is not None else "." + target}
+            written = {"target": target}
         # Else version 5 wouldn't start the timer anew.
         return {**written, "reenter": True} if target == state else written
 

@@ -74,7 +74,9 @@ def load_xml(source: Union[str, bytes]) -> Element:
     try:
         parser.parse(_input(source))
     except DefusedXmlException:
-        raise ConversionError("", "the XML declares entities, which aren't read: they can grow without end") from None
+        raise ConversionError(
+            "", "the XML declares entities or an outside DTD, which aren't read: a small text could grow without end"
+        ) from None
     except SAXParseException as error:
         place = f"line {error.getLineNumber()} column {(error.getColumnNumber() or 0) + 1}"
         raise ConversionError(place, f"not XML: {error.getMessage()}") from None
