@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional, TypeVar, Union
 
 import redis.asyncio
 from redis.client import NEVER_DECODE
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from redis_state import _requests
 from redis_state._described import described
@@ -173,7 +173,7 @@ class AsyncStateMachines:
             options["target_nodes"] = node
         try:
             reply = await self._client.execute_command(*request.args, **options)
-        except ResponseError as error:
+        except RedisError as error:
             await self._raise(error, request, node)
         return request.parse(reply)
 
@@ -193,12 +193,12 @@ class AsyncStateMachines:
         except NotPermitted:
             return None
 
-    async def _raise(self, error: ResponseError, request: Request[Any], node: Any = None) -> NoReturn:
+    async def _raise(self, error: RedisError, request: Request[Any], node: Any = None) -> NoReturn:
         """Raises this package's error for one of the server, or that one."""
-        command = str(request.args[0])
-        if command.startswith("SM.") and is_unknown_command(error):
-            raise unavailable(error, command, await self._has_module(request.key, node)) from error
-        known = translated(error, command)
+        args = request.args
+        if str(args[0]).startswith("SM.") and is_unknown_command(error, args):
+            raise unavailable(error, args, await self._has_module(request.key, node)) from error
+        known = translated(error, args)
         if known is None:
             raise error
         raise known from error
@@ -207,10 +207,11 @@ class AsyncStateMachines:
         options: dict[str, Any] = {}
         if isinstance(self.client, redis.asyncio.RedisCluster):
             options["target_nodes"] = node or self._client.get_node_from_key(key)
+        args = _requests.probe().args
         try:
-            await self._client.execute_command(*_requests.probe().args, **options)
+            await self._client.execute_command(*args, **options)
         except ResponseError as error:
-            return not is_unknown_command(error)
+            return not is_unknown_command(error, args)
         return True
 
     def _connection_kwargs(self) -> Any:
@@ -232,10 +233,18 @@ class AsyncPipeline(Queue):
 
         With `raise_on_error=False`, errors of single commands are in the list.
         """
-        requests = self._take()
+        # To queue, redis-py's cluster transactions have to know the nodes already: they would look for them in another
+        # event loop. So the requests are queued here, and not when they are made.
+        await self._machines._primaries()
         try:
-            replies = await self.pipe.execute(raise_on_error=False)
-        except ResponseError as error:
+            requests = self._take()
+        except Exception:
+            # Such as two slots in one transaction. What was queued before must not be sent with the next ones.
+            await self._pipe.reset()
+            raise
+        try:
+            replies = await self._pipe.execute(raise_on_error=False)
+        except RedisError as error:
             await self._machines._raise(error, requests[place(error)])
         if raise_on_error and (fault := first_fault(requests, replies)):
             await self._machines._raise(fault[1], fault[0])
@@ -250,5 +259,5 @@ class AsyncPipeline(Queue):
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self._take()
-        await self.pipe.reset()
+        self._requests = []
+        await self._pipe.reset()

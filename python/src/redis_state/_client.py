@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional, TypeVar, Union
 
 import redis
 from redis.client import NEVER_DECODE
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from redis_state import _requests
 from redis_state._described import described
@@ -168,7 +168,7 @@ class StateMachines:
             options["target_nodes"] = node
         try:
             reply = self._client.execute_command(*request.args, **options)
-        except ResponseError as error:
+        except RedisError as error:
             self._raise(error, request, node)
         return request.parse(reply)
 
@@ -188,12 +188,12 @@ class StateMachines:
         except NotPermitted:
             return None
 
-    def _raise(self, error: ResponseError, request: Request[Any], node: Any = None) -> NoReturn:
+    def _raise(self, error: RedisError, request: Request[Any], node: Any = None) -> NoReturn:
         """Raises this package's error for one of the server, or that one."""
-        command = str(request.args[0])
-        if command.startswith("SM.") and is_unknown_command(error):
-            raise unavailable(error, command, self._has_module(request.key, node)) from error
-        known = translated(error, command)
+        args = request.args
+        if str(args[0]).startswith("SM.") and is_unknown_command(error, args):
+            raise unavailable(error, args, self._has_module(request.key, node)) from error
+        known = translated(error, args)
         if known is None:
             raise error
         raise known from error
@@ -202,10 +202,11 @@ class StateMachines:
         options: dict[str, Any] = {}
         if isinstance(self.client, redis.RedisCluster):
             options["target_nodes"] = node or self._client.get_node_from_key(key)
+        args = _requests.probe().args
         try:
-            self._client.execute_command(*_requests.probe().args, **options)
+            self._client.execute_command(*args, **options)
         except ResponseError as error:
-            return not is_unknown_command(error)
+            return not is_unknown_command(error, args)
         return True
 
 

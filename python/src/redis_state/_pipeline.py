@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from redis_state import _requests
 from redis_state._described import described
@@ -34,14 +34,12 @@ def _queued(build: Callable[P, Request[Any]]) -> Callable[Concatenate[Q, P], Q]:
 
 
 class Queue:
-    """Requests in a queue, with the methods of the clients. Each returns the queue itself.
-
-    `pipe` is redis-py's own pipeline. What is queued there, past this object, spoils the order of the replies:
-    `execute_command` queues any other command.
+    """Requests in a queue, with the methods of the clients. Each returns the queue itself. `execute_command`
+    queues any other command, whose reply is as redis-py has it.
     """
 
     def __init__(self, pipe: Any) -> None:
-        self.pipe = pipe
+        self._pipe = pipe
         self._requests: list[Request[Any]] = []
 
     new = _queued(_requests.new)
@@ -72,11 +70,13 @@ class Queue:
         return True
 
     def _queue(self, request: Request[Any]) -> None:
-        self.pipe.execute_command(*request.args)
         self._requests.append(request)
 
     def _take(self) -> list[Request[Any]]:
+        """Empties the queue into redis-py's pipeline, and returns what was in it."""
         taken, self._requests = self._requests, []
+        for request in taken:
+            self._pipe.execute_command(*request.args)
         return taken
 
 
@@ -103,10 +103,15 @@ class Pipeline(Queue):
 
         With `raise_on_error=False`, errors of single commands are in the list.
         """
-        requests = self._take()
         try:
-            replies = self.pipe.execute(raise_on_error=False)
-        except ResponseError as error:
+            requests = self._take()
+        except Exception:
+            # Such as two slots in one transaction. What was queued before must not be sent with the next ones.
+            self._pipe.reset()
+            raise
+        try:
+            replies = self._pipe.execute(raise_on_error=False)
+        except RedisError as error:
             self._machines._raise(error, requests[place(error)])
         if raise_on_error and (fault := first_fault(requests, replies)):
             self._machines._raise(fault[1], fault[0])
@@ -121,5 +126,5 @@ class Pipeline(Queue):
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self._take()
-        self.pipe.reset()
+        self._requests = []
+        self._pipe.reset()

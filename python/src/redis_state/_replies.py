@@ -108,9 +108,8 @@ def info(reply: Any) -> Optional[Info]:
         version=fields["version"],
         since=_time(fields["since"]),
         due=due,
-        # A state may have the empty name, so only the deadline says whether there is a timer. Where it is empty,
-        # the timer nearly always deletes the key.
-        due_to=due_to if due and due_to else None,
+        # The reply doesn't tell a timer that deletes the key from one to the state without a name.
+        due_to=due_to or None,
         terminal=bool(fields["terminal"]),
         states=fields["states"],
         transitions=fields["transitions"],

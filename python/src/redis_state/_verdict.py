@@ -102,8 +102,8 @@ class Info:
     """What there is to know of a machine, apart from its document.
 
     `since` and `due` are aware times in UTC; None for a machine that isn't timed, and without a timer. `due_to` is
-    the state to which the timer leads, None without one and for one that deletes the key. `machines` says how many
-    share the definition on that server.
+    the state to which the timer leads; None without one, for one that deletes the key, and for one to the state with
+    the empty name. `machines` says how many share the definition on that server.
     """
 
     name: str
