@@ -75,7 +75,7 @@ def test_a_transaction_in_one_slot(machines):
 
 def test_a_transaction_over_two_slots(machines):
     pipe = machines.pipeline(transaction=True)
-    with pytest.raises(redis.exceptions.RedisError, match="slot"):
+    with pytest.raises(redis.exceptions.RedisClusterException, match="slot"):
         pipe.new("a", ORDER).new("b", ORDER).execute()
     assert [verdict.what for verdict in pipe.new("b", ORDER).execute()] == ["created"]
     assert machines.state("a") is None

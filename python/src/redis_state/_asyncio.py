@@ -155,7 +155,7 @@ class AsyncStateMachines:
     def pipeline(self, transaction: bool = True) -> AsyncPipeline:
         """Returns an object with the same methods that queues them; `await execute()` sends them at once, by default
         in one transaction. In a cluster, the keys of a transaction must be in one slot."""
-        return AsyncPipeline(self, self._client.pipeline(transaction=transaction))
+        return AsyncPipeline(self, lambda: self._client.pipeline(transaction=transaction))
 
     # -- talking to the server ---------------------------------------------------------------------------
 
@@ -224,9 +224,11 @@ class AsyncStateMachines:
 class AsyncPipeline(Queue):
     """A queue over an asyncio client."""
 
-    def __init__(self, machines: AsyncStateMachines, pipe: Any) -> None:
-        super().__init__(pipe)
+    def __init__(self, machines: AsyncStateMachines, make: Callable[[], Any]) -> None:
+        super().__init__()
         self._machines = machines
+        # One of redis-py's pipelines for each execution: after an error, that of a cluster keeps its slots.
+        self._make = make
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Sends what is queued, and returns what the replies say, in order; None for a missing key.
@@ -234,18 +236,16 @@ class AsyncPipeline(Queue):
         With `raise_on_error=False`, errors of single commands are in the list.
         """
         # To queue, redis-py's cluster transactions have to know the nodes already: they would look for them in another
-        # event loop. So the requests are queued here, and not when they are made.
+        # event loop.
         await self._machines._primaries()
-        try:
-            requests = self._take()
-        except Exception:
-            # Such as two slots in one transaction. What was queued before must not be sent with the next ones.
-            await self._pipe.reset()
-            raise
-        try:
-            replies = await self._pipe.execute(raise_on_error=False)
-        except RedisError as error:
-            await self._machines._raise(error, requests[place(error)])
+        requests = self._take()
+        async with self._make() as pipe:
+            try:
+                for request in requests:
+                    pipe.execute_command(*request.args)
+                replies = await pipe.execute(raise_on_error=False)
+            except RedisError as error:
+                await self._machines._raise(error, requests[place(error)])
         if raise_on_error and (fault := first_fault(requests, replies)):
             await self._machines._raise(fault[1], fault[0])
         return [parsed(request, reply) for request, reply in zip(requests, replies)]
@@ -260,4 +260,3 @@ class AsyncPipeline(Queue):
         trace: Optional[TracebackType],
     ) -> None:
         self._requests = []
-        await self._pipe.reset()

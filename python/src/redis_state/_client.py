@@ -154,7 +154,7 @@ class StateMachines:
     def pipeline(self, transaction: bool = True) -> Pipeline:
         """Returns an object with the same methods that queues them; `execute` sends them at once, by default in one
         transaction. In a cluster, the keys of a transaction must be in one slot."""
-        return Pipeline(self, self.client.pipeline(transaction=transaction))
+        return Pipeline(self, lambda: self._client.pipeline(transaction=transaction))
 
     # -- talking to the server ---------------------------------------------------------------------------
 

@@ -38,8 +38,7 @@ class Queue:
     queues any other command, whose reply is as redis-py has it.
     """
 
-    def __init__(self, pipe: Any) -> None:
-        self._pipe = pipe
+    def __init__(self) -> None:
         self._requests: list[Request[Any]] = []
 
     new = _queued(_requests.new)
@@ -73,10 +72,7 @@ class Queue:
         self._requests.append(request)
 
     def _take(self) -> list[Request[Any]]:
-        """Empties the queue into redis-py's pipeline, and returns what was in it."""
         taken, self._requests = self._requests, []
-        for request in taken:
-            self._pipe.execute_command(*request.args)
         return taken
 
 
@@ -94,25 +90,25 @@ def parsed(request: Request[Any], reply: Any) -> Any:
 class Pipeline(Queue):
     """A queue over a blocking client."""
 
-    def __init__(self, machines: StateMachines, pipe: Any) -> None:
-        super().__init__(pipe)
+    def __init__(self, machines: StateMachines, make: Callable[[], Any]) -> None:
+        super().__init__()
         self._machines = machines
+        # One of redis-py's pipelines for each execution: after an error, that of a cluster keeps its slots.
+        self._make = make
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Sends what is queued, and returns what the replies say, in order; None for a missing key.
 
         With `raise_on_error=False`, errors of single commands are in the list.
         """
-        try:
-            requests = self._take()
-        except Exception:
-            # Such as two slots in one transaction. What was queued before must not be sent with the next ones.
-            self._pipe.reset()
-            raise
-        try:
-            replies = self._pipe.execute(raise_on_error=False)
-        except RedisError as error:
-            self._machines._raise(error, requests[place(error)])
+        requests = self._take()
+        with self._make() as pipe:
+            try:
+                for request in requests:
+                    pipe.execute_command(*request.args)
+                replies = pipe.execute(raise_on_error=False)
+            except RedisError as error:
+                self._machines._raise(error, requests[place(error)])
         if raise_on_error and (fault := first_fault(requests, replies)):
             self._machines._raise(fault[1], fault[0])
         return [parsed(request, reply) for request, reply in zip(requests, replies)]
@@ -127,4 +123,3 @@ class Pipeline(Queue):
         trace: Optional[TracebackType],
     ) -> None:
         self._requests = []
-        self._pipe.reset()
