@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from redis_state.convert._json import load_json
 from redis_state.convert._notes import ConversionError, Notes
-from redis_state.convert._source import load_json, load_yaml
+from redis_state.convert._yaml import load_yaml
 
 _MERMAID = re.compile(r"^[ \t]*(?:```+[ \t]*mermaid\b|stateDiagram)", re.MULTILINE | re.IGNORECASE)
 _YAML = re.compile(r"^[\"']?(?:StartAt|States|states|transitions|machine|map)[\"']?[ \t]*:", re.MULTILINE)

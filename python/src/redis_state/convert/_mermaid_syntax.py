@@ -121,14 +121,9 @@ def _label(token: Optional[Token]) -> Optional[str]:
     """Returns the text after the colon, without a comment. A label of white space alone is none."""
     if token is None:
         return None
-    text = token[1:].split("%%", 1)[0].strip().rstrip(";") if not token.rstrip().endswith(";") else _ended(token[1:])
-    return text or None
-
-
-def _ended(text: str) -> str:
-    """Cuts the semicolon at the end of a line, which may be that of an entity."""
-    text = text.split("%%", 1)[0].strip()
-    return text if re.search(r"#\w+;\Z", text) else text.rstrip(";").rstrip()
+    text = token[1:].split("%%", 1)[0].strip()
+    # A semicolon at the end of a line ends a statement, unless it ends an entity.
+    return (text if re.search(r"#\w+;\Z", text) else text.rstrip(";").rstrip()) or None
 
 
 @lru_cache(maxsize=1)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from redis_state._errors import StateMachineError
+
+# What several formats have, and a definition has not.
+BY_ITSELF = "is made by the machine itself there; here a caller makes it"
+STAYS = "stays in its state: it is a move onto the same state"
 
 _SHOWN_CHARS = 60
 _PLACE_CHARS = 120
@@ -67,6 +72,12 @@ def _printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def place_of(state: Optional[str], event: str) -> str:
+    """Returns where a definition has an event; `state` is None for `any`."""
+    row = "any" if state is None else f"map.{state}"
+    return f"{row}.{event}" if event else row
 
 
 def listed(names: list[str], most: int = 8) -> str:

@@ -10,7 +10,7 @@ from redis_state._definition import Definition
 from redis_state.convert._chart import Arrow, Chart, Kind, Node
 from redis_state.convert._flatten import flatten
 from redis_state.convert._notes import ConversionError, Notes, listed, quoted
-from redis_state.convert._source import as_list, as_mapping, as_text, leave_out, load_json, load_yaml
+from redis_state.convert._source import as_list, as_mapping, as_text, leave_out, load
 from redis_state.convert._time import whole_ms
 
 # A choice by these two values of the input is a choice of an event, and of one of its targets.
@@ -30,8 +30,7 @@ _States = Mapping[str, Mapping[str, Any]]
 
 def read(text: str, notes: Notes) -> Definition:
     """Reads a state machine."""
-    value = load_json(text) if text.lstrip().startswith("{") else load_yaml(text, notes)
-    config = as_mapping(value, "")
+    config = as_mapping(load(text, notes), "")
     if "StartAt" not in config or "States" not in config:
         raise ConversionError("", "no state machine of Step Functions: it has a StartAt and States")
     leave_out(config, ("StartAt", "States"), "", notes)
@@ -206,10 +205,11 @@ def _chooses_event(row: Mapping[str, Any]) -> bool:
 def _of_rule(rule: Mapping[str, Any]) -> tuple[Optional[str], bool]:
     """Returns the event of a rule, and whether it also compares the target; (None, False) for other rules."""
     parts = _rows(rule.get("And")) if "And" in rule else [rule]
-    found = {part.get("Variable"): part.get("StringEquals") for part in parts}
+    pairs = [(part.get("Variable"), part.get("StringEquals")) for part in parts]
     known = all(set(part) <= {"Variable", "StringEquals", "Next", "Comment"} for part in parts)
-    if not known or not set(found) <= {EVENT, TARGET} or not all(isinstance(one, str) for one in found.values()):
+    if not known or not all(variable in (EVENT, TARGET) and isinstance(value, str) for variable, value in pairs):
         return None, False
+    found: dict[Any, Any] = dict(pairs)
     return found.get(EVENT), TARGET in found
 
 

@@ -12,7 +12,7 @@ from redis_state._definition import Definition
 from redis_state.convert._chart import Arrow, Chart, Kind, Node
 from redis_state.convert._flatten import flatten
 from redis_state.convert._limits import MAX_DEPTH
-from redis_state.convert._notes import ConversionError, Notes, listed, quoted
+from redis_state.convert._notes import BY_ITSELF, STAYS, ConversionError, Notes, listed, quoted
 from redis_state.convert._time import ms_of_text, whole_ms
 from redis_state.convert._xml import Element, load_xml
 
@@ -26,7 +26,6 @@ GIVEN = "_event.data.after"
 
 _KINDS = {"state": Kind.PLAIN, "parallel": Kind.PARALLEL, "final": Kind.FINAL, "history": Kind.HISTORY}
 _STRUCTURE = ("state", "parallel", "final", "history", "initial", "transition", "onentry", "onexit")
-_BY_ITSELF = "is made by the machine itself there; here a caller makes it"
 _DONE = "done.state."
 
 
@@ -168,12 +167,12 @@ class _Reader:
             self.notes.add(arrow.place, "left out: it has neither an event nor a target")
             return
         if node.kind not in (Kind.HISTORY, Kind.DEEP_HISTORY):
-            self.notes.add(arrow.place, _BY_ITSELF)
+            self.notes.add(arrow.place, BY_ITSELF)
         node.arrows.append(arrow)
 
     def _by_events(self, node: Node, arrow: Arrow, names: list[str]) -> None:
         if arrow.stays:
-            self.notes.add(arrow.place, "stays in its state: it is a move onto the same state")
+            self.notes.add(arrow.place, STAYS)
         for name in names:
             start = name[:-2] if name.endswith(".*") else name.rstrip(".")
             if name == "*" or name.endswith(".*"):
@@ -181,7 +180,7 @@ class _Reader:
                 continue
             ends = list(self._ends(start))
             for end in ends:
-                self.notes.add(arrow.place, f"{quoted(name)}: {_BY_ITSELF}")
+                self.notes.add(arrow.place, f"{quoted(name)}: {BY_ITSELF}")
                 end.arrows.append(replace(arrow, event=None))
             if not ends:
                 wanted = dict.fromkeys([start, *self.longer.get(start, {})])

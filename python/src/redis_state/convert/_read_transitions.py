@@ -9,8 +9,8 @@ from redis_state._definition import Definition
 from redis_state.convert._chart import Arrow, Chart, Kind, Node
 from redis_state.convert._flatten import flatten
 from redis_state.convert._limits import MAX_DEPTH
-from redis_state.convert._notes import ConversionError, Notes, listed, quoted
-from redis_state.convert._source import as_list, as_mapping, as_name, leave_out, load_json, load_yaml, many
+from redis_state.convert._notes import STAYS, ConversionError, Notes, listed, quoted
+from redis_state.convert._source import as_list, as_mapping, as_name, leave_out, load, many
 from redis_state.convert._time import whole_ms
 
 # The trigger by which the writer says a timer.
@@ -38,8 +38,7 @@ _FIELDS = ("trigger", "source", "dest", "conditions", "unless", "before", "after
 
 def read(text: str, notes: Notes) -> Definition:
     """Reads the arguments of a Machine or a HierarchicalMachine."""
-    value = load_json(text) if text.lstrip().startswith(("{", "[")) else load_yaml(text, notes)
-    config = as_mapping(value, "")
+    config = as_mapping(load(text, notes), "")
     if "states" not in config and isinstance(config.get("machine"), dict):
         config = as_mapping(config["machine"], "machine")
     return read_config(config, notes)
@@ -164,7 +163,7 @@ class _Reader:
     ) -> Arrow:
         if dest is None or (dest == "=" and source is None):
             if dest is None:
-                self.notes.add(place, "stays in its state: it is a move onto the same state")
+                self.notes.add(place, STAYS)
             return Arrow(event, [], place, guard, stays=True)
         target = (
             source if dest == "=" and source else self._find(scope, as_name(dest, f"{place}.dest"), f"{place}.dest")

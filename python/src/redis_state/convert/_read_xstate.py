@@ -10,8 +10,9 @@ from redis_state._definition import Definition
 from redis_state._document import MAX_MS
 from redis_state.convert._chart import Arrow, Chart, Kind, Node
 from redis_state.convert._flatten import flatten
-from redis_state.convert._notes import ConversionError, Notes, listed, quoted
-from redis_state.convert._source import as_mapping, as_name, as_text, leave_out, load_json, many
+from redis_state.convert._json import load_json
+from redis_state.convert._notes import BY_ITSELF, STAYS, ConversionError, Notes, listed, quoted
+from redis_state.convert._source import as_mapping, as_name, as_text, leave_out, many
 from redis_state.convert._time import whole_ms
 
 # The field of `meta` in which the writer keeps what XState has no word for.
@@ -46,7 +47,6 @@ _READ: tuple[str, ...] = (
 _READ += ("meta", "version", *_NO_LOSS)
 _OF_A_TRANSITION: tuple[str, ...] = ("target", "guard", "cond", "in", "internal", "reenter", "meta", "delay", "actions")
 _OF_A_TRANSITION += ("source", "eventType", "toJSON")
-_BY_ITSELF = "is made by the machine itself there; here a caller makes it"
 
 _Waiting = list[tuple[Node, Mapping[str, Any]]]
 
@@ -157,7 +157,7 @@ class _Reader:
     def _event(self, node: Node, event: str, value: Any, place: str) -> None:
         if event == "":
             if value is not None:
-                self.notes.add(place, _BY_ITSELF)
+                self.notes.add(place, BY_ITSELF)
                 node.arrows += self._made(node, value, place, None)
             return
         prefix = event == "*" or event.endswith(".*")
@@ -186,7 +186,7 @@ class _Reader:
         if not targets:
             arrow.stays, arrow.blocks = bool(actions), not actions
             if actions:
-                self.notes.add(place, "stays in its state: it is a move onto the same state")
+                self.notes.add(place, STAYS)
         kept = _kept(row)
         if isinstance(kept.get("event"), str):
             arrow.event, arrow.beside = kept["event"], True
@@ -233,14 +233,14 @@ class _Reader:
         place = _at(node.place, "onDone")
         finals = [child for child in node.children if child.kind is Kind.FINAL]
         ends = [node] if node.kind is Kind.PARALLEL else finals
-        self.notes.add(place, _BY_ITSELF if ends else "never made: there is no final state inside")
+        self.notes.add(place, BY_ITSELF if ends else "never made: there is no final state inside")
         for end in ends:
             end.arrows += self._made(node, config["onDone"], place, None)
 
     def _deletion(self, node: Node, kept: Mapping[str, Any]) -> None:
         if "delete" in kept:
             ms = kept["delete"]
-            whole = None if ms is None else whole_ms(float(ms), _at(node.place, "meta"), self.notes)
+            whole = None if ms is None else whole_ms(ms, _at(node.place, "meta"), self.notes)
             node.arrows.append(Arrow(None, [], _at(node.place, "meta"), timer=True, ms=whole, deletes=True))
 
     # ---- targets --------------------------------------------------------------------------------

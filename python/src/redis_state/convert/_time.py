@@ -19,8 +19,10 @@ def ms_of_text(text: str) -> Optional[float]:
     return float(found[1]) * _UNITS[found[2]] if found else None
 
 
-def whole_ms(ms: float, place: str, notes: Notes) -> int:
+def whole_ms(ms: object, place: str, notes: Notes) -> int:
     """Returns a time as a timer takes it: whole milliseconds, at least 1."""
+    if isinstance(ms, bool) or not isinstance(ms, (int, float)):
+        raise ConversionError(place, f"expected a number, found {quoted(ms)}")
     if not math.isfinite(ms) or ms < 0 or ms > MAX_MS:
         raise ConversionError(place, f"expected a time from 0 to {MAX_MS} ms, found {quoted(ms)}")
     whole = max(1, math.ceil(ms))

@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 
 from redis_state._definition import Definition
 from redis_state._rows import any_row, arrows, is_final, own_row
-from redis_state.convert._notes import Notes, quoted
+from redis_state.convert._notes import Notes, place_of, quoted
 from redis_state.convert._read_scxml import GIVEN, OURS, SCXML
 
 _START = (
@@ -116,7 +116,7 @@ class _Writer:
 
     def _moves(self, state: Optional[str], row: dict[str, tuple[str, ...]]) -> Iterator[str]:
         for event, targets in row.items():
-            place = f"any.{event}" if state is None else f"map.{state}.{event}"
+            place = place_of(state, event)
             if event == "":
                 yield from self._unnamed(targets, place)
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis_state._definition import Definition
 from redis_state._rows import any_row, own_row
-from redis_state.convert._notes import Notes, quoted
+from redis_state.convert._notes import Notes, place_of, quoted
 from redis_state.convert._read_transitions import TIMER, TO
 
 
@@ -54,13 +54,13 @@ class _Writer:
     def _own(self) -> Iterator[dict[str, Any]]:
         for state in self.definition.map:
             for event, targets in own_row(self.definition, state).items():
-                place = f"map.{state}.{event}"
+                place = place_of(state, event)
                 yield from self._group(event, self.names[state], targets, place)
 
     def _any(self) -> Iterator[dict[str, Any]]:
         rows = {state: own_row(self.definition, state) for state in self.definition.states}
         for event, targets in any_row(self.definition).items():
-            place = f"any.{event}"
+            place = place_of(None, event)
             # `*` would also lead from a target to itself, and past an entry that refuses the event.
             if all(
                 rows[state].get(event) or (event not in row and state not in targets) for state, row in rows.items()

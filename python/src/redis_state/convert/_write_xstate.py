@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from redis_state._definition import Definition
 from redis_state._rows import any_row, is_final, own_row
-from redis_state.convert._notes import Notes, quoted
+from redis_state.convert._notes import Notes, place_of, quoted
 from redis_state.convert._read_xstate import META
 
 _PLAIN = re.compile(r"[^\s.#\\*]+")
@@ -101,7 +101,7 @@ class _Writer:
     def _on(self, state: Optional[str], row: dict[str, tuple[str, ...]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for event, targets in row.items():
-            place = f"any.{event}" if state is None else f"map.{state}.{event}"
+            place = place_of(state, event)
             if event == "":
                 for target in targets:
                     name = self._free(found, "move to " + target.replace("*", "star"))
