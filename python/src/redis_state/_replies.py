@@ -34,16 +34,16 @@ def nothing(reply: Any) -> None:
 
 def verdict(reply: Any) -> Optional[Verdict]:
     """Parses a verdict; None for a missing key."""
-    if reply is None:
-        return None
-    what, state, version = reply
-    return Verdict(text(what), text(state), version)
+    return None if reply is None else certain_verdict(reply)
 
 
 def certain_verdict(reply: Any) -> Verdict:
     """Parses a verdict of a command that makes the key if it is missing."""
     what, state, version = reply
-    return Verdict(text(what), text(state), version)
+    if isinstance(state, bytes):
+        # Every move comes through here. Names of states are UTF-8.
+        return Verdict(what.decode(), state.decode(), version)
+    return Verdict(what, state, version)
 
 
 def emitted(reply: Any) -> Optional[Emitted]:
