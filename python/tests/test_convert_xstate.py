@@ -63,11 +63,24 @@ def test_targets_are_siblings_ids_and_paths(target, state):
     assert machine(states, id="m").definition.events("a.e") == {"x": (state,)}
 
 
+def test_an_id_with_a_dot_is_meant_whole_if_there_is_no_path_to_it():
+    states = {"a": {"on": {"x": "#d.e", "y": r"#d\.e", "z": "#f.g"}}, "b": {"id": "d.e"}, "c": {"id": "f.g"}}
+    states["d"] = {"id": "d", "initial": "e", "states": {"e": {}}}
+    assert rows(machine(states))["a"] == {"x": "d.e", "y": "b", "z": "c"}
+
+
 def test_what_the_root_takes_is_any_and_final_states_are_beyond_it():
     states = {"a": {"on": {"next": "b"}}, "b": {"on": {"stop": {}}}, "c": {"on": {"stop": "a"}}, "d": {"type": "final"}}
     found = machine(states, on={"stop": ".d"})
     assert found.definition.any == {"stop": "d"}
     assert rows(found) == {"a": {"next": "b"}, "b": {"stop": []}, "c": {"stop": "a"}, "d": []}
+
+
+def test_an_event_of_the_root_with_conditions_leads_to_several_states():
+    found = machine({"a": {}, "b": {}}, on={"x": [{"target": ".a", "guard": "g"}, {"target": ".b"}, {"target": ".a"}]})
+    assert found.definition.to_document()["any"] == {"x": ["a", "b"]}
+    # An event of `any` doesn't lead from a target to itself, so the targets have entries of their own.
+    assert rows(found) == {"a": {"x": ["a", "b"]}, "b": {"x": ["a", "b"]}}
 
 
 @pytest.mark.parametrize("key", ["guard", "cond"])
@@ -173,6 +186,13 @@ def test_a_parallel_state_is_one_state_and_its_regions_are_told():
     assert any(note.startswith("states.both.states.right: a machine is in one state at a time") for note in told(found))
 
 
+def test_version_4_may_say_parallel_otherwise_and_history_may_be_shallow():
+    old = {"parallel": True, "states": {"l": {}, "r": {}}}
+    inner = {"b": {}, "c": {"initial": "d", "states": {"d": {}, "e": {}}}, "h": {"history": True}}
+    found = machine({"o": {"on": {"x": "a.h"}}, "a": {"initial": "b", "states": inner}, "p": old})
+    assert rows(found)["o"] == {"x": ["a.b", "a.c.d"]} and rows(found)["p"] == []
+
+
 def test_of_a_parallel_machine_the_first_region_is_kept():
     found = read('{"type":"parallel","states":{"l":{"initial":"a","states":{"a":{"on":{"x":"b"}},"b":{}}},"r":{}}}')
     assert rows(found) == {"l.a": {"x": "l.b"}, "l.b": []}
@@ -184,6 +204,9 @@ def test_what_is_done_inside_leads_on_from_the_final_state():
         {"a": {"initial": "b", "onDone": "d", "states": {"b": {"on": {"x": "c"}}, "c": {"type": "final"}}}, "d": {}}
     )
     assert rows(found) == {"a.b": {"x": "a.c"}, "a.c": ["d"], "d": []}
+    assert "states.a.onDone: is made by the machine itself there; here a caller makes it" in told(found)
+    found = machine({"a": {"initial": "b", "onDone": "a", "states": {"b": {}}}})
+    assert "states.a.onDone: never made: there is no final state inside" in told(found)
 
 
 def test_an_invoked_actor_is_a_worker_that_fires_events():
@@ -222,6 +245,15 @@ def test_random_definitions_come_back():
 
 def test_random_definitions_of_any_names_come_back():
     check_round_trips("xstate", HOSTILE)
+
+
+def test_a_timer_without_a_time_is_a_delay_to_implement():
+    written = write(Definition(map={"a": []}, initial="a", after={"a": timer("b")}), "xstate")
+    assert json.loads(written.text)["states"]["a"] == {"after": {"timer": {"target": "b"}}}
+    assert [str(note) for note in written.notes] == [
+        "after.a: the moves give the time: the delay 'timer' is to be implemented"
+    ]
+    assert read(written.text).notes == ()
 
 
 def test_what_is_written_is_a_machine_of_xstate():

@@ -259,8 +259,6 @@ class _Reader:
         return found
 
     def _by_id(self, node: Node, name: str) -> Optional[Node]:
-        if name in self.ids:
-            return self.ids[name]
         parts = _parts(name)
         # Version 5 takes the first part for an id, version 4 the whole.
         for at in range(1, len(parts) + 1):
