@@ -30,7 +30,7 @@ def counted(machines: StateMachines, name: str, revision: Optional[int] = None) 
 
 def _others(machines: StateMachines) -> str:
     names = list(dict.fromkeys(each.name for each in machines.definitions()))
-    return f": there are {listed(names)}" if names else ": no machine here has a definition with a name"
+    return f", only {listed(names)}" if names else ", nor of any other name"
 
 
 def check_states(states: Iterable[str], counts: Iterable[str], name: str) -> None:

@@ -18,18 +18,18 @@ from redis_state.cli._escape import line, lines
 
 Cell = Union[str, Text]
 
-# Wide enough that nothing is wrapped: programs cut lines into columns by themselves.
+# Wide enough that nothing is wrapped.
 _UNWRAPPED = 1_000_000
 
 
-def console(stream: Optional[IO[str]] = None) -> Console:
+def console(stream: Optional[IO[str]] = None, width: Optional[int] = None) -> Console:
     """Returns a console that takes every text as it is: no markup, no emoji codes, no colours of its own choice.
     Without a terminal, or with NO_COLOR, nothing has a colour."""
     stream = stream or sys.stdout
     options: dict[str, Any] = {"color_system": None} if os.environ.get("NO_COLOR") else {}
     if not stream.isatty():
-        options.update(width=_UNWRAPPED, force_terminal=False)
-    return Console(file=stream, markup=False, emoji=False, highlight=False, **options)
+        options.update(color_system=None, force_terminal=False)
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, **options)
 
 
 def is_terminal(stream: Optional[IO[str]] = None) -> bool:
@@ -48,13 +48,11 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Prints aligned columns."""
-    table = grid(columns, rows)
-    if sys.stdout.isatty():
-        console().print(table)
-        return
+    """Prints aligned columns. On a narrow terminal that wraps lines, not cells: so a key can still be copied."""
     text = StringIO()
-    console(text).print(table)
+    out = console(width=_UNWRAPPED)
+    out.file = text
+    out.print(grid(columns, rows))
     for each in text.getvalue().splitlines():
         click.echo(each.rstrip())
 

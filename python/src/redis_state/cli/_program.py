@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Optional
 
 import click
@@ -25,6 +26,14 @@ class Program(click.Group):
             return run(*args, standalone_mode=False, **extra)
         _accept_every_character()
         sys.exit(_ended(lambda: run(*args, standalone_mode=False, **extra)))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a subcommand. Ctrl-C ends it with its exit code, and without a word where nobody has typed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(err=True, nl=sys.stderr.isatty())
+            ctx.exit(INTERRUPTED)
 
 
 def _ended(run: Callable[[], Any]) -> int:
@@ -61,9 +70,21 @@ def _accept_every_character() -> None:
             reconfigure(errors="backslashreplace")
 
 
+def _tell_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    try:
+        click.echo(version("redis-state-machine"))
+    except PackageNotFoundError as error:
+        raise click.ClickException("this is not an installed package, so it has no version") from error
+    ctx.exit()
+
+
 @click.group(cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @group_options
-@click.version_option(package_name="redis-state-machine", message="%(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_tell_version, help="Tell the version."
+)
 @click.pass_context
 def program(ctx: click.Context) -> None:
     """State machines of a Redis or Valkey server with the module redisstate: look at them, convert and draw their

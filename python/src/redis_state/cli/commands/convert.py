@@ -13,7 +13,7 @@ from redis_state.cli._types import NAME
 from redis_state.convert import FORMATS, write
 
 
-@click.command()
+@click.command(short_help="From one format to another.")
 @click.argument("file")
 @click.option("--from", "source", type=click.Choice(FORMATS), help="The format of FILE. It is guessed if left out.")
 @click.option("--to", "target", type=click.Choice(FORMATS), required=True, help="The format to write.")

@@ -24,7 +24,7 @@ _PICTURES = {".svg": "svg", ".png": "png", ".pdf": "pdf"}
 _TEXTS: dict[str, Language] = {".dot": "DOT", ".gv": "DOT", ".mmd": "MERMAID"}
 
 
-@click.command()
+@click.command(short_help="A picture of a definition.")
 @source_options
 @click.option(
     "-o", "--output", required=True, metavar="OUT", help="The file to write: .svg, .png, .pdf, .dot, .gv or .mmd."

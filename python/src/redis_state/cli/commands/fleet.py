@@ -23,7 +23,7 @@ _BAR = 40
 _COLUMNS = ("state", ">machines", ">share", "")
 
 
-@click.command()
+@click.command(short_help="Count machines by state.")
 @click.argument("name", type=NAME)
 @click.option("--revision", type=click.IntRange(min=0), help="Only machines of this revision.")
 @click.option("--watch", is_flag=True, help="Count again and again, until Ctrl-C. Only on a terminal.")

@@ -15,7 +15,7 @@ from redis_state.cli._times import moment_ms
 from redis_state.cli._types import KEY
 
 
-@click.command()
+@click.command(short_help="The last moves of a machine.")
 @click.argument("key", type=KEY)
 @click.option("--count", "-n", type=click.IntRange(min=1), help="At most so many moves.")
 @json_option

@@ -18,7 +18,7 @@ from redis_state.cli._source import as_key, is_file, nothing_there, read_file, s
 _STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
-@click.command()
+@click.command(short_help="Likely mistakes in a definition.")
 @source_options
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @json_option

@@ -20,7 +20,7 @@ from redis_state.cli._types import NAME, RENAME
 from redis_state.cli._walk import Ended, walk
 
 
-@click.command()
+@click.command(short_help="A new definition for a whole fleet.")
 @click.argument("name", type=NAME)
 @click.argument("file")
 @click.option("--from-revision", type=click.IntRange(min=0), help="Only machines of this revision, not of all others.")

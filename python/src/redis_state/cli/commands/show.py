@@ -32,7 +32,7 @@ class Picture:
     reason: str
 
 
-@click.command()
+@click.command(short_help="Where a machine is, and what it can do.")
 @click.argument("key", type=KEY)
 @json_option
 @server_options

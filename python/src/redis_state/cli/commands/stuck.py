@@ -50,7 +50,7 @@ class Oldest:
         return sorted(self._heap, key=lambda each: (-each.negative_since, each.key))
 
 
-@click.command()
+@click.command(short_help="Machines that haven't moved for long.")
 @click.argument("name", type=NAME)
 @click.option("--state", "states", type=NAME, multiple=True, help="Only in this state. May be given several times.")
 @click.option("--idle", type=DURATION, default="1h", show_default=True, help="In its state for at least so long.")

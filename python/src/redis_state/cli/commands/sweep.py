@@ -72,7 +72,7 @@ class Sweep:
             self.tally.outcomes["conflicts" if verdict.conflict else "moved"] += 1
 
 
-@click.command()
+@click.command(short_help="Fire an event at machines that are stuck.")
 @click.argument("name", type=NAME)
 @click.option("--state", "states", type=NAME, multiple=True, required=True, help="In this state, or one of several.")
 @click.option("--idle", type=DURATION, required=True, help="In its state for at least so long.")

@@ -25,7 +25,7 @@ from redis_state.cli._types import DURATION, KEY
 Seen = Union[Move, dict[str, Any]]
 
 
-@click.command()
+@click.command(short_help="The moves of a machine as they come.")
 @click.argument("key", type=KEY)
 @click.option("--every", type=DURATION, default="500ms", show_default=True, help="How often to look.")
 @json_option
