@@ -29,8 +29,6 @@ from redis_state._verdict import DefinitionInfo, Emitted, Info, Machine, Move, V
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
-else:
-    TypedDict = dict
 
 T_co = TypeVar("T_co", covariant=True)
 Key = Union[str, bytes]
