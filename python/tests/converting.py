@@ -113,3 +113,11 @@ def rows(conversion):
 
 def timer(to, ms=None):
     return Timer(to, ms)
+
+
+def exported(client, found, language):
+    """Has the server draw a definition. In one transaction, as timers of a millisecond fire after it."""
+    pipeline = client.pipeline(transaction=True)
+    pipeline.execute_command("SM.SET", "m", found.to_json())
+    pipeline.execute_command("SM.EXPORT", "m", language)
+    return pipeline.execute()[1].decode()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import nodejs
-from converting import HOSTILE, PLAIN, check_round_trips, definition, drawable, rows, timer, told, without
+from converting import HOSTILE, PLAIN, check_round_trips, definition, drawable, exported, rows, timer, told, without
 from harness import ROOT
 from redis_state import Definition
 from redis_state.convert import ConversionError, read, write
@@ -206,8 +206,7 @@ def test_what_a_diagram_cannot_hold_is_told():
 def test_the_server_draws_the_same_diagram(db, names):
     for seed in range(60):
         found = definition(seed, names)
-        db.execute_command("SM.SET", "m", found.to_json())
-        assert diagram(found, found.initial) == db.execute_command("SM.EXPORT", "m", "MERMAID").decode(), f"seed {seed}"
+        assert diagram(found, found.initial) == exported(db, found, "MERMAID"), f"seed {seed}"
 
 
 def test_mermaid_reads_what_is_written_as_it_is_read_here(tmp_path):

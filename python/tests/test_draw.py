@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from converting import HOSTILE, PLAIN, definition, timer
+from converting import HOSTILE, PLAIN, definition, exported, timer
 from redis_state import Definition
 from redis_state._draw import dot, time_shown
 
@@ -14,8 +14,7 @@ from redis_state._draw import dot, time_shown
 def test_the_server_draws_the_same(db, names):
     for seed in range(60):
         found = definition(seed, names)
-        db.execute_command("SM.SET", "m", found.to_json())
-        assert dot(found, found.initial) == db.execute_command("SM.EXPORT", "m", "DOT").decode(), f"seed {seed}"
+        assert dot(found, found.initial) == exported(db, found, "DOT"), f"seed {seed}"
 
 
 def test_without_a_current_state_none_is_highlighted():
