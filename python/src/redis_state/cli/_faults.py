@@ -27,6 +27,10 @@ FAILED = 1
 INTERRUPTED = 130
 
 
+# redis-py's error of a cluster that can't be reached isn't one of its others.
+OF_REDIS = (RedisError, RedisClusterException)
+
+
 def explained(error: Exception) -> Optional[str]:
     """Returns an error as one line, or None for one that is a bug of this program."""
     text = _words(error)
@@ -40,7 +44,7 @@ def _words(error: Exception) -> Optional[str]:
         return f"invalid machine: {error}"
     if isinstance(error, StateMachineError):
         return str(error)
-    if isinstance(error, RedisError):
+    if isinstance(error, OF_REDIS):
         return _of_server(error)
     if isinstance(error, OSError):
         return os_words(error)
@@ -53,7 +57,7 @@ def os_words(error: OSError) -> str:
     return f"{error.filename}: {what}" if error.filename else what
 
 
-def _of_server(error: RedisError) -> str:
+def _of_server(error: Exception) -> str:
     said = str(error)
     if isinstance(error, MovedError):
         return "the server is a node of a cluster, and the key is on another one: add --cluster"

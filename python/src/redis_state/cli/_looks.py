@@ -24,4 +24,4 @@ def looked_at(machines: StateMachines, keys: list[bytes]) -> list[tuple[bytes, I
 
 def _check_is_other_type(error: ResponseError) -> None:
     if not said(error).startswith("WRONGTYPE"):
-        raise translated(error, "SM.INFO") or error
+        raise translated(error, ["SM.INFO"]) or error

@@ -53,7 +53,7 @@ class Tally:
 
     def error(self, key: bytes, error: ResponseError, command: str) -> None:
         """Counts an error of one machine. Raises one that would come again for every machine."""
-        known = translated(error, command)
+        known = translated(error, [command])
         words = said(error)
         if words.startswith("WRONGTYPE"):
             self.outcomes["gone"] += 1

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Optional
 
-from redis.exceptions import RedisError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from redis_state import StateMachineError
-from redis_state.cli._faults import FAILED, INTERRUPTED, explained
+from redis_state.cli._faults import FAILED, INTERRUPTED, OF_REDIS, explained
 from redis_state.cli._fleets import batches
 from redis_state.cli._interrupts import Interrupts
 from redis_state.cli._output import console, is_terminal
@@ -46,7 +45,7 @@ def walk(keys: Iterable[bytes], step: Callable[[list[bytes]], int], rate: int, w
                 pace.wait(forward)
     except KeyboardInterrupt:
         why, code = "interrupted", INTERRUPTED
-    except (StateMachineError, RedisError) as error:
+    except (StateMachineError, *OF_REDIS) as error:
         why, code = explained(error), FAILED
     return Ended(time.monotonic() - begin, why, code)
 
