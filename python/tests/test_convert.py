@@ -99,9 +99,9 @@ DEEP_TEXTS = {
     "open mermaid": "stateDiagram-v2\n" + "".join(f"state s{at} {{\n" for at in range(DEEP)),
 }  # fmt: skip
 GROWING = {
-    "aliases": "a: &a [x,x,x,x,x,x,x,x,x]\n"
-    + "".join(f"{c}: &{c} [{','.join(['*' + before] * 9)}]\n" for before, c in zip("abcdefgh", "bcdefghi"))
-    + "states: *i\n",
+    "aliases": "l0: &l0 [x, y]\n"
+    + "".join(f"l{at}: &l{at} [{', '.join(f'{{name: {c}, children: *l{at - 1}}}' for c in 'abcdefghi')}]\n" for at in range(1, 9))
+    + "initial: a\nstates: *l8\n",
     "an alias of itself": "states: &a [*a]\n",
     "wildcards": json.dumps({"initial": "s0", "states": {f"s{at}": {"on": {f"e{at}": "s0", "*": "s1"}} for at in range(3000)}}),
     "outer events": json.dumps(
@@ -138,6 +138,10 @@ def test_the_limits_are_named():
         read(LARGE["states"])
     with pytest.raises(ConversionError, match=r"transitions, over the limit of 1000000 \(redisstate.max-transitions\)"):
         read(GROWING["history"])
+    with pytest.raises(ConversionError, match="over 200000 values, those of aliases counted each time"):
+        read(GROWING["aliases"])
+    with pytest.raises(ConversionError, match="line 1: an alias of what is around it"):
+        read(GROWING["an alias of itself"])
 
 
 def test_long_chains_are_followed():
