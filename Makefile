@@ -18,11 +18,12 @@ FAULT  := target/fault/release/libredis_state.so
 export SERVER
 
 .PHONY: help run test build build-tests lint bench bench-smoke fuzz miri clean setup setup-bench \
-        test-core test-server test-matrix test-hostile test-faults test-counts test-memory
+        test-core test-server test-python test-matrix test-hostile test-faults test-counts test-memory
 
 help:
 	@echo 'make run           build, then start a server with the module (PORT=6379 DATA=data)'
 	@echo 'make test          every test, on one server'
+	@echo 'make test-python the tests of the Python package, with its types and its style'
 	@echo 'make lint          formatting, clippy, ruff, shellcheck, docs, layers'
 	@echo 'make bench         the server benchmarks        make bench-smoke  a small version'
 	@echo 'make fuzz          every fuzz target for TIME=60 seconds'
@@ -53,12 +54,21 @@ test: setup
 	@echo "make test: building the core's tests and the module side by side; the first time takes some minutes"
 	@$(MAKE) --no-print-directory -j2 test-core build build-tests
 	@$(MAKE) --no-print-directory test-server
+	@$(MAKE) --no-print-directory test-python
 
 test-core:
 	$(CARGO) test --workspace
 
 test-server:
 	MODULE=$(MODULE) FAULT_MODULE=$(FAULT) $(PY) -m pytest tests $(ARGS)
+
+# The tests run on the package as `pip install ./python` installs it, not on its source. Nothing is downloaded.
+test-python:
+	$(PY) -m ruff check python
+	$(PY) -m ruff format --check python
+	cd python && ../$(PY) -m mypy
+	$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall ./python
+	MODULE=$(MODULE) $(PY) -m pytest python/tests -o pythonpath='tests ../tests/support' $(ARGS)
 
 lint:
 	@scripts/setup.sh lint

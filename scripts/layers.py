@@ -26,6 +26,7 @@ LAYERS = {
         "server",
         "stats text config",
         "errors",
+        "moment",
         "store replication args",
         "deadlines",
         "datatype index",

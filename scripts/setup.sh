@@ -164,7 +164,7 @@ need_python() {
 # environment's Python still exists or is the same, so the packages are imported too.
 venv_is_whole() {
     cmp -s tests/requirements.txt .venv/requirements.txt \
-        && .venv/bin/python -c 'import pytest, pytest_timeout, redis, xdist' 2>/dev/null
+        && .venv/bin/python -c 'import hatchling, lark, mypy, pytest, pytest_timeout, redis, rich, xdist' 2>/dev/null
 }
 need_venv() {
     venv_is_whole && return 0
