@@ -89,6 +89,8 @@ WRONG = [
     "\ufeff{}",
     '{"map":{"a":["\\ud83d"]},"initial":"a"}',
     '{"map":{"a":["\\ude80"]},"initial":"a"}',
+    '{"map":{"a":["\\ud83d \\ude80"]},"initial":"a"}',
+    '{"map":{"a":["\\ud83d\\ud83d\\ude80"]},"initial":"a"}',
 ]
 
 # Python's parser has words and, at times, places of its own: only that the server refuses them too is compared.
@@ -237,6 +239,13 @@ def test_a_definition_is_a_value():
     assert pickle.loads(pickle.dumps(definition)) == definition
     with pytest.raises(dataclasses.FrozenInstanceError):
         definition.initial = "b"
+
+
+def test_escapes_of_whole_characters_are_read(db):
+    text = r'{"map":{"a":["\ud83d\ude80","\\ud83d","\u00e9"]},"initial":"a"}'
+    assert Definition.from_json(text).map["a"] == ("🚀", "\\ud83d", "é")
+    db.execute_command("SM.SET", "m", text)
+    assert json.loads(db.execute_command("SM.GET", "m"))["map"] == {"a": ["🚀", "\\ud83d", "é"]}
 
 
 def test_current_and_reason_are_checked_and_left_out():

@@ -24,6 +24,11 @@ EACH = {
         "after": {"a": {"to": "b", "ms": 5}, "b": {"to": "a", "ms": 5}},
     },
     "event-never": {"map": {"a": {"go": []}, "b": {"go": "a"}}, "initial": "a", "any": {"go": "b"}},
+    "sound with a way out by the second event of any": {
+        "map": {"i": {"x": "a"}, "a": {"leave": []}, "b": {"leave": []}, "c": {"go": []}},
+        "initial": "i",
+        "any": {"go": "b", "leave": "c"},
+    },
     "sound": {"map": {"a": ["b"]}, "initial": "a"},
     "sound with any": {"map": {"a": {"go": "b"}}, "initial": "a", "any": {"stop": "b"}},
 }

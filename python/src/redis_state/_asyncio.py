@@ -235,10 +235,9 @@ class AsyncPipeline(Queue):
 
         With `raise_on_error=False`, errors of single commands are in the list.
         """
-        # To queue, redis-py's cluster transactions have to know the nodes already: they would look for them in another
-        # event loop.
-        await self._machines._primaries()
         requests = self._take()
+        # Entering the block makes a cluster's client learn the nodes. Queueing in a transaction before that would make
+        # it learn them in another event loop, which then breaks it. So nothing is queued there earlier.
         async with self._make() as pipe:
             try:
                 for request in requests:
