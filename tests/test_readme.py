@@ -25,6 +25,8 @@ PROMPT = re.compile(r"^127\.0\.0\.1:\d+(?:\(TX\))?> ?(.*)$")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 NOT_RUN = re.compile(r"<!-- not run: .+ -->\n+$")
 RECIPES = ROOT / "docs/clients.md"
+# The tests of the Python package run what is on these.
+RUN_BY_PACKAGE = {ROOT / "docs" / name for name in ("python.md", "converters.md", "command-line.md")}
 RUN_BY_CLIENTS = re.compile(r"<!-- recipe: .+ -->\n+$")
 NO_PROGRAMS = {"mermaid"}  # test_gallery.py compares the diagrams of machines
 
@@ -33,7 +35,7 @@ def blocks(path, kind):
     """Yields (line number, text) of every block of a kind that is to be run."""
     text = path.read_text()
     for match in FENCE.finditer(text):
-        if match[1] == kind and not NOT_RUN.search(text[: match.start()]):
+        if path not in RUN_BY_PACKAGE and match[1] == kind and not NOT_RUN.search(text[: match.start()]):
             yield text.count("\n", 0, match.start()) + 2, match[2]
 
 
@@ -49,7 +51,7 @@ def test_every_block_is_run_or_says_why_not(path):
         before, kind, body = text[: match.start()], match[1], match[2]
         run = kind == "python" or (kind == "console" and body.startswith("$ redis-cli"))
         recipe = path == RECIPES and RUN_BY_CLIENTS.search(before)
-        left = kind in NO_PROGRAMS or NOT_RUN.search(before) or recipe
+        left = kind in NO_PROGRAMS or path in RUN_BY_PACKAGE or NOT_RUN.search(before) or recipe
         assert run or left, f"{path.name}:{before.count(chr(10)) + 1}: nothing runs this {kind} block"
 
 

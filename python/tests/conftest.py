@@ -17,6 +17,7 @@ _fixtures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_fixtures)
 pytest_configure = _fixtures.pytest_configure
 pytest_report_header = _fixtures.pytest_report_header
+pytest_xdist_auto_num_workers = _fixtures.pytest_xdist_auto_num_workers
 servers, server, db, _documented = _fixtures.servers, _fixtures.server, _fixtures.db, _fixtures._documented
 
 ORDER = Definition(
