@@ -59,7 +59,7 @@ def os_words(error: OSError) -> str:
 
 def _of_server(error: Exception) -> str:
     said = str(error)
-    if isinstance(error, MovedError):
+    if isinstance(error, MovedError) or said.startswith("MOVED "):
         return "the server is a node of a cluster, and the key is on another one: add --cluster"
     if isinstance(error, AuthenticationError) or said.startswith(("NOAUTH", "WRONGPASS")):
         return f"the server wants another user or password: {said}"

@@ -68,14 +68,14 @@ class Tally:
     def facts(self) -> list[dict[str, Any]]:
         """Returns the failures for JSON."""
         return [
-            {"reason": reason, "machines": each.machines, "examples": [key_text(key) for key in each.examples]}
+            {"reason": reason, "machines": each.machines, "examples": [key_text(key) for key in sorted(each.examples)]}
             for reason, each in self.reasons.items()
         ]
 
     def lines(self) -> list[str]:
         """Returns the failures for people."""
         return [
-            f"  {each.machines:,} × {shown(reason)}: {', '.join(map(shown, each.examples))}"
+            f"  {each.machines:,} × {shown(reason)}: {', '.join(map(shown, sorted(each.examples)))}"
             + ", …" * (each.machines > len(each.examples))
             for reason, each in self.reasons.items()
         ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Optional
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from redis_state import StateMachineError
 from redis_state.cli._faults import FAILED, INTERRUPTED, OF_REDIS, explained
@@ -56,7 +56,7 @@ def _progress(what: str, total: int) -> Iterator[Advance]:
     if not is_terminal(sys.stderr):
         yield lambda number: None
         return
-    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("machines")]
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console(sys.stderr)) as bar:
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("machines,")]
+    with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console(sys.stderr)) as bar:
         task = bar.add_task(what, total=total)
         yield lambda number: bar.advance(task, number)

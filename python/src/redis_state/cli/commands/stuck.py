@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -18,12 +19,17 @@ from redis_state.cli._times import duration, iso, moment, unix_ms
 from redis_state.cli._types import DURATION, NAME
 
 
-class Stuck(NamedTuple):
-    """A machine that hasn't moved for long. The oldest is the greatest, so that a heap gives up the youngest."""
+@dataclass(frozen=True)
+class Stuck:
+    """A machine that hasn't moved since a moment, in milliseconds since 1970."""
 
-    negative_since: int
+    since: int
     key: bytes
     info: Info
+
+    def __lt__(self, other: Stuck) -> bool:
+        # A heap gives up its least entry, and that has to be the youngest.
+        return (self.since, self.key) > (other.since, other.key)
 
 
 class Oldest:
@@ -35,19 +41,19 @@ class Oldest:
         self._heap: list[Stuck] = []
         self._keys: set[bytes] = set()
 
-    def add(self, key: bytes, info: Info) -> None:
-        if info.since is None or key in self._keys:
+    def add(self, each: Stuck) -> None:
+        """Takes a machine, and gives up the youngest if there are too many."""
+        if each.key in self._keys:
             return
         self.found += 1
-        entry = Stuck(-unix_ms(info.since), key, info)
-        self._keys.add(key)
-        if len(self._heap) < self.limit:
-            heapq.heappush(self._heap, entry)
-        else:
-            self._keys.remove(heapq.heappushpop(self._heap, entry).key)
+        self._keys.add(each.key)
+        heapq.heappush(self._heap, each)
+        if len(self._heap) > self.limit:
+            self._keys.remove(heapq.heappop(self._heap).key)
 
     def sorted(self) -> list[Stuck]:
-        return sorted(self._heap, key=lambda each: (-each.negative_since, each.key))
+        """Returns the machines, the oldest first."""
+        return sorted(self._heap, reverse=True)
 
 
 @click.command(short_help="Machines that haven't moved for long.")
@@ -83,8 +89,9 @@ def _find(machines: StateMachines, name: str, states: tuple[str, ...], idle: int
     idle_before = server_now(machines) - idle
     for batch in batches(keys, BATCH):
         for key, info in looked_at(machines, batch):
-            if info.since is not None and unix_ms(info.since) <= idle_before and _is_meant(info, states):
-                oldest.add(key, info)
+            since = unix_ms(info.since) if info.since else None
+            if since is not None and since <= idle_before and _is_meant(info, states):
+                oldest.add(Stuck(since, key, info))
     return oldest
 
 
@@ -101,17 +108,14 @@ def _why_none(machines: StateMachines, name: str) -> str:
 
 
 def _facts(each: Stuck, now: int) -> dict[str, Any]:
-    info, since = each.info, -each.negative_since
+    info = each.info
     facts = {"key": key_text(each.key), "state": info.state, "version": info.version, "revision": info.revision}
-    return {**facts, "since": iso(info.since), "idle_ms": max(0, now - since)}
+    return {**facts, "since": iso(info.since), "idle_ms": max(0, now - each.since)}
 
 
 def _print(oldest: Oldest, now: int) -> None:
     listed = oldest.sorted()
-    rows = [
-        (shown(each.key), shown(each.info.state), duration(now + each.negative_since), _since(each.info))
-        for each in listed
-    ]
+    rows = [(shown(each.key), shown(each.info.state), duration(now - each.since), _since(each.info)) for each in listed]
     print_table(("key", "state", ">for", "since"), rows)
     if oldest.found > len(listed):
         remark(f"and {oldest.found - len(listed):,} more, --limit lists more of them")

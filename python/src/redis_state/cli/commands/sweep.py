@@ -114,7 +114,7 @@ def _report(settings: Settings, run: Sweep, ended: Ended, dry_run: bool) -> None
         return
     if dry_run:
         more = ", …" * (outcomes["found"] > len(run.examples))
-        examples = f": {', '.join(map(shown, run.examples))}{more}" if run.examples else ""
+        examples = f": {', '.join(map(shown, sorted(run.examples)))}{more}" if run.examples else ""
         click.echo(f"would fire {shown(run.event)} at {outcomes['found']:,} machines{examples}")
     else:
         click.echo(f"moved      {outcomes['moved']:,}, in {duration(ended.seconds * 1000)}")
@@ -127,5 +127,5 @@ def _report(settings: Settings, run: Sweep, ended: Ended, dry_run: bool) -> None
 
 
 def _end(run: Sweep, ended: Ended, dry_run: bool) -> dict[str, Any]:
-    examples = {"examples": [key_text(key) for key in run.examples]} if dry_run else {}
+    examples = {"examples": [key_text(key) for key in sorted(run.examples)]} if dry_run else {}
     return {**examples, "finished": ended.why is None, "stopped": ended.why, "seconds": round(ended.seconds, 3)}

@@ -1,0 +1,76 @@
+"""docs/command-line.md: its transcripts are what the shell prints, but for times."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from commandline import PROGRAM, environment
+from harness import ROOT
+from redis_state.cli import program
+
+PAGE = ROOT / "docs/command-line.md"
+BLOCK = re.compile(r"^    \$ .*\n(?:    .*\n)*", re.M)
+NOT_RUN = re.compile(r"<!-- not run: .+ -->\n+$")
+# Times, durations and what is made by chance.
+VARIES = [
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{3})?Z"), "TIME"),
+    (re.compile(r"\b\d+(?:ms|[smhd])\b(?: \d+[smh]\b)?"), "DURATION"),
+    (re.compile(r'"(idle_ms|seconds)": [\d.]+'), r"\1"),
+    (re.compile(r"(sweep|migrate)-[0-9a-f]{12}"), r"\1-ID"),
+    (re.compile(r" +"), " "),
+]
+
+
+def steps():
+    """Yields each command, and what it prints."""
+    text = PAGE.read_text()
+    for block in BLOCK.finditer(text):
+        if NOT_RUN.search(text[: block.start()]):
+            continue
+        for step in block[0].split("    $ ")[1:]:
+            command, *printed = step.splitlines()
+            yield command, "\n".join(line[4:] for line in printed)
+
+
+@pytest.fixture
+def shell(server, tmp_path):
+    """Returns a function that runs a command in a folder with order.json, and returns what it prints."""
+    shutil.copy(ROOT / "docs/gallery/order.json", tmp_path)
+    for name, words in {
+        "redis-state": PROGRAM,
+        "redis-cli": [shutil.which("redis-cli"), "-p", str(server.port)],
+    }.items():
+        script = tmp_path / "bin" / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f'#!/bin/sh\nexec {" ".join(words)} "$@"\n')
+        script.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+
+    def run(command):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 60}
+        words = ["bash", "-c", command]
+        return subprocess.run(words, cwd=tmp_path, env=environment(server, PATH=path), **pipes).stdout.rstrip("\n")
+
+    return run
+
+
+def masked(text):
+    for pattern, word in VARIES:
+        text = pattern.sub(word, text)
+    return text
+
+
+def test_the_transcripts_are_what_is_printed(shell):
+    for command, printed in steps():
+        assert masked(shell(command)) == masked(printed), command
+
+
+def test_every_subcommand_and_option_is_on_the_page():
+    text = PAGE.read_text()
+    for name, command in program.commands.items():
+        assert f"\n## {name}\n" in text and f"redis-state {name} " in text
+        for option in command.params:
+            assert option.param_type_name == "argument" or option.opts[-1] in text or option.opts[0] in text, option
