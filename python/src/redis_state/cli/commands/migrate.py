@@ -12,7 +12,7 @@ from redis_state.cli._escape import quoted, shown
 from redis_state.cli._faults import FAILED
 from redis_state.cli._fleets import SCAN_COUNT, key_bytes
 from redis_state.cli._migration import Migration, Plan, check_twins, planned
-from redis_state.cli._output import print_json, print_table
+from redis_state.cli._output import print_json, print_table, remark
 from redis_state.cli._report import end_facts, end_lines, tell_why, walk_options
 from redis_state.cli._settings import Settings, json_option, pass_settings, server_options
 from redis_state.cli._source import read_bytes
@@ -121,10 +121,13 @@ def _report(settings: Settings, run: Migration, ended: Ended) -> None:
     migrated, plan = run.tally.outcomes["migrated"], run.plan
     if settings.json:
         label = {"name": plan.new.name, "revision": plan.new.revision, "machines": plan.total}
-        print_json({**label, "migrated": migrated, "already": plan.already, **end_facts(run.tally, ended)})
+        facts = {**label, "migrated": migrated, "already": plan.already, "not_found": run.not_found}
+        print_json({**facts, **end_facts(run.tally, ended)})
         return
     click.echo(f"migrated   {migrated:,} of {plan.total:,}, in {duration(ended.seconds * 1000)}")
     click.echo(f"already    {plan.already:,}")
     for each in end_lines(run.tally, "they move all the time"):
         click.echo(each)
     tell_why(ended)
+    if run.not_found and not ended.why:
+        remark(f"{run.not_found:,} machines were not found: they are in other databases, gone, or changed by others")
