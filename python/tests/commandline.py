@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from click.testing import CliRunner
 
-from harness import ROOT, wait_until
+from harness import ROOT, SLOWDOWN, wait_until
 from redis_state import StateMachines
 from redis_state.cli import program
 from transcripts import Terminal
@@ -68,7 +69,12 @@ def start(server, *args, **more):
     """Starts the program as a process of its own, with pipes."""
     words = [*PROGRAM, *map(str, args)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(words, env=environment(server, **more), **pipes)
+    process = subprocess.Popen(words, env=environment(server, **more), **pipes)
+    # So a test that waits for a line that doesn't come fails.
+    patience = threading.Timer(60 * SLOWDOWN, process.kill)
+    patience.daemon = True
+    patience.start()
+    return process
 
 
 def in_terminal(server, *args, **more):

@@ -4,11 +4,14 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
-from commandline import PROGRAM, environment
+from commandline import PROGRAM, environment, machines_of, run
+from conftest import ORDER
 from harness import ROOT
+from redis_state import Definition
 from redis_state.cli import program
 
 PAGE = ROOT / "docs/command-line.md"
@@ -66,6 +69,41 @@ def masked(text):
 def test_the_transcripts_are_what_is_printed(shell):
     for command, printed in steps():
         assert masked(shell(command)) == masked(printed), command
+
+
+NEEDS = re.findall(r"^\| \[`(\w+) .*\| ((?:`SM\.\w+`(?:, )?)+) \|$", PAGE.read_text(), re.M)
+ARGUMENTS = {
+    "lint": ["order:1"],
+    "draw": ["order:1", "-o", "x.dot"],
+    "show": ["order:1"],
+    "history": ["order:1"],
+    "watch": ["order:1", "--every", "10ms"],
+    "fleet": ["order"],
+    "stuck": ["order", "--idle", "1ms"],
+    "sweep": ["order", "--state", "new", "--idle", "1ms", "--event", "pay"],
+    "migrate": ["order", "new.json"],
+}
+
+
+def test_the_table_has_what_every_subcommand_needs():
+    assert [name for name, _ in NEEDS] == [name for name in program.commands if name != "convert"]
+
+
+@pytest.mark.parametrize(("name", "needs"), NEEDS, ids=[name for name, _ in NEEDS])
+def test_a_user_with_what_the_table_says_can_do_it(db, tmp_path, monkeypatch, name, needs):
+    monkeypatch.chdir(tmp_path)
+    machines_of(db.server).new("order:1", ORDER)
+    old = Definition.from_document({**ORDER.to_document(), "revision": 4})
+    machines_of(db.server).new("order:2", old)
+    (tmp_path / "new.json").write_text(old.to_json())
+    if name == "watch":
+        # It ends when the key is gone.
+        db.pexpire("order:1", 300)
+    time.sleep(0.01)
+    rules = [f"+{command.strip('`').lower()}" for command in needs.split(", ")]
+    db.execute_command("ACL", "SETUSER", "reader", "reset", "on", ">secret", "~*", "-@all", *rules)
+    result = run(name, *ARGUMENTS[name], "--url", f"redis://reader:secret@127.0.0.1:{db.server.port}")
+    assert (result.exit_code, "ACL" in result.stderr) == (0, False), result.stderr
 
 
 def test_every_subcommand_and_option_is_on_the_page():

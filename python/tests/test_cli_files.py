@@ -118,6 +118,11 @@ def test_a_key_and_a_file_of_one_name_are_told_apart(files, db):
     assert [each["code"] for each in facts("lint", "order.json", "--key", at=db.server)] == ["unreachable"]
 
 
+def test_a_file_needs_no_suffix(files, db):
+    os.rename("typo.json", "typo")
+    assert [each["code"] for each in facts("lint", "typo", at=db.server)] == ["unreachable"]
+
+
 def test_what_is_neither_a_file_nor_a_key_is_one_line(files, db):
     assert complaint("lint", "nothing", at=db.server) == "there is neither a file nor a machine 'nothing'"
     assert complaint("lint", "x", "--key", at=db.server) == "there is no machine at the key 'x'"

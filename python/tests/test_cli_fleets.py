@@ -171,6 +171,21 @@ def test_a_sweep_leaves_alone_what_has_moved_meanwhile(at, monkeypatch):
     assert machines_of(at).state("order:5") == "paid"
 
 
+def test_a_sweep_leaves_alone_what_has_come_back_meanwhile(at, monkeypatch):
+    from redis_state.cli.commands.sweep import Sweep
+
+    seen = Sweep._stuck
+
+    def come_back_before_the_look(self, batch):
+        machines_of(at).force("order:5", "new")
+        return seen(self, batch)
+
+    monkeypatch.setattr(Sweep, "_stuck", come_back_before_the_look)
+    found = facts(*SWEEP, "cancel", at=at)
+    assert (found["moved"], found["conflicts"], found["failed"]) == (4, 0, 0)
+    assert machines_of(at).state("order:5") == "new"
+
+
 # ---- in a cluster ------------------------------------------------------------------------------------
 
 

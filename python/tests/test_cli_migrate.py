@@ -135,6 +135,16 @@ def test_a_migration_that_was_ended_goes_on(files, db, machines, number):
     assert versions(machines) == {2}
 
 
+def test_two_migrations_side_by_side_change_each_machine_once(files, db, machines):
+    fill(machines, 2000)
+    words = ["--json", "migrate", "order", "new.json", *RENAME, "--rate", 2000]
+    both = [start(db.server, *words) for _ in range(2)]
+    reports = [json.loads(process.communicate(timeout=60)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum(report["migrated"] for report in reports) == 2000
+    assert versions(machines) == {2}
+
+
 def each_time(monkeypatch, do):
     """Does something before each batch of changes. It gets the number of the batch, from 1."""
     changed, calls = Migration._changed, []
@@ -207,6 +217,14 @@ def test_a_fleet_that_went_back_can_be_migrated_again(files, db, machines):
     facts("migrate", "order", "old.json", "--rename", "settled=paid", at=db.server)
     assert facts("migrate", "order", "new.json", *RENAME, at=db.server)["migrated"] == 3
     assert versions(machines) == {4}
+
+
+def test_machines_of_another_database_are_counted_and_not_found(files, db, machines):
+    fill(machines, 5)
+    result = run("migrate", "order", "new.json", *RENAME, "--url", f"redis://127.0.0.1:{db.server.port}/1")
+    assert result.stdout.startswith("migrated   0 of 5, in ")
+    assert result.stderr.startswith("5 machines were not found: they are in other databases, ")
+    assert run("migrate", "order", "new.json", *RENAME, at=db.server).stderr == ""
 
 
 # ---- what can't be done ------------------------------------------------------------------------------

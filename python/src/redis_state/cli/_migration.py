@@ -89,6 +89,12 @@ class Migration:
         self.options: dict[str, Any] = {**options, "id": f"migrate-{os.urandom(6).hex()}", "rename": plan.rename}
         self.tally = Tally()
 
+    @property
+    def not_found(self) -> int:
+        """How many machines the server has counted that the scan has not brought, so far."""
+        found = self.tally.outcomes["migrated"] + self.tally.outcomes["conflicts"] + self.tally.failed
+        return max(0, self.plan.total - found)
+
     def step(self, batch: list[bytes]) -> int:
         """Migrates those of the keys that still need it. Returns how many these were."""
         done = 0

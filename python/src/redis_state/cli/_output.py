@@ -64,7 +64,7 @@ def print_fields(fields: Iterable[tuple[str, Cell]]) -> None:
 
 def print_json(value: object) -> None:
     """Prints one value on one line, in ASCII: no terminal obeys any of it."""
-    click.echo(json.dumps(value).replace("\x7f", "\\u007f"))
+    click.echo(json.dumps(value))
 
 
 def print_text(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -39,16 +38,11 @@ class Program(click.Group):
 def _ended(run: Callable[[], Any]) -> int:
     try:
         code = run()
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.UsageError as error:
         return _told(error, USAGE, error.ctx)
-    except BrokenPipeError:
-        # Whoever read the output, such as head, has enough. Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
     except Exception as error:
         return _told(error, FAILED)
 

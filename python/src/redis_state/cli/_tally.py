@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from redis.exceptions import ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from redis_state import InvalidDefinition
 from redis_state._faults import said, translated
-from redis_state.cli._escape import shown
-from redis_state.cli._fleets import key_text
 
 _MOST_REASONS = 50
 _MOST_EXAMPLES = 3
@@ -64,18 +61,3 @@ class Tally:
         if isinstance(error, _OF_THE_SERVER) or words.startswith(_WORDS_OF_THE_SERVER):
             raise error
         self.fail(key, words)
-
-    def facts(self) -> list[dict[str, Any]]:
-        """Returns the failures for JSON."""
-        return [
-            {"reason": reason, "machines": each.machines, "examples": [key_text(key) for key in sorted(each.examples)]}
-            for reason, each in self.reasons.items()
-        ]
-
-    def lines(self) -> list[str]:
-        """Returns the failures for people."""
-        return [
-            f"  {each.machines:,} × {shown(reason)}: {', '.join(map(shown, sorted(each.examples)))}"
-            + ", …" * (each.machines > len(each.examples))
-            for reason, each in self.reasons.items()
-        ]

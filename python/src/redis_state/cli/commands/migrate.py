@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Optional
 
 import click
 
@@ -13,6 +13,7 @@ from redis_state.cli._faults import FAILED
 from redis_state.cli._fleets import SCAN_COUNT, key_bytes
 from redis_state.cli._migration import Migration, Plan, check_twins, planned
 from redis_state.cli._output import print_json, print_table, remark
+from redis_state.cli._report import end_facts, end_lines, tell_why, walk_options
 from redis_state.cli._settings import Settings, json_option, pass_settings, server_options
 from redis_state.cli._source import read_bytes
 from redis_state.cli._times import duration
@@ -25,10 +26,7 @@ from redis_state.cli._walk import Ended, walk
 @click.argument("file")
 @click.option("--from-revision", type=click.IntRange(min=0), help="Only machines of this revision, not of all others.")
 @click.option("--rename", "renames", type=RENAME, multiple=True, help="The state old is called new in the new file.")
-@click.option("--by", type=NAME, help="For whom, kept in the history.")
-@click.option("--reason", type=NAME, help="Why, kept with the machine in place of the last move's reason.")
-@click.option("--rate", type=click.IntRange(min=0), default=5000, show_default=True, help="Machines a second; 0: all.")
-@click.option("--dry-run", is_flag=True, help="Only say which states have machines, and what becomes of them.")
+@walk_options
 @json_option
 @server_options
 @pass_settings
@@ -120,33 +118,16 @@ def _losses(lost: int) -> str:
 
 
 def _report(settings: Settings, run: Migration, ended: Ended) -> None:
+    migrated, plan = run.tally.outcomes["migrated"], run.plan
     if settings.json:
-        print_json(_facts(run, ended))
+        label = {"name": plan.new.name, "revision": plan.new.revision, "machines": plan.total}
+        facts = {**label, "migrated": migrated, "already": plan.already, "not_found": run.not_found}
+        print_json({**facts, **end_facts(run.tally, ended)})
         return
-    outcomes = run.tally.outcomes
-    click.echo(f"migrated   {outcomes['migrated']:,} of {run.plan.total:,}, in {duration(ended.seconds * 1000)}")
-    click.echo(f"already    {run.plan.already:,}")
-    click.echo(f"conflicts  {outcomes['conflicts']:,}" + ", they move all the time" * bool(outcomes["conflicts"]))
-    click.echo(f"failed     {run.tally.failed:,}")
-    for each in run.tally.lines():
+    click.echo(f"migrated   {migrated:,} of {plan.total:,}, in {duration(ended.seconds * 1000)}")
+    click.echo(f"already    {plan.already:,}")
+    for each in end_lines(run.tally, "they move all the time"):
         click.echo(each)
-    if ended.why:
-        remark(f"stopped: {ended.why}. Start it again to go on")
-
-
-def _facts(run: Migration, ended: Ended) -> dict[str, Any]:
-    outcomes, plan = run.tally.outcomes, run.plan
-    return {
-        "name": plan.new.name,
-        "revision": plan.new.revision,
-        "machines": plan.total,
-        "migrated": outcomes["migrated"],
-        "already": plan.already,
-        "conflicts": outcomes["conflicts"],
-        "gone": outcomes["gone"],
-        "failed": run.tally.failed,
-        "reasons": run.tally.facts(),
-        "finished": ended.why is None,
-        "stopped": ended.why,
-        "seconds": round(ended.seconds, 3),
-    }
+    tell_why(ended)
+    if run.not_found and not ended.why:
+        remark(f"{run.not_found:,} machines were not found: they are in other databases, gone, or changed by others")

@@ -14,7 +14,8 @@ from redis_state.cli._escape import shown
 from redis_state.cli._faults import FAILED
 from redis_state.cli._fleets import SCAN_COUNT, check_states, counted, key_bytes, key_text
 from redis_state.cli._looks import looked_at
-from redis_state.cli._output import print_json, remark
+from redis_state.cli._output import print_json
+from redis_state.cli._report import end_facts, end_lines, tell_why, walk_options
 from redis_state.cli._settings import Settings, json_option, pass_settings, server_options
 from redis_state.cli._tally import Tally
 from redis_state.cli._times import duration, unix_ms
@@ -78,10 +79,7 @@ class Sweep:
 @click.option("--idle", type=DURATION, required=True, help="In its state for at least so long.")
 @click.option("--event", type=NAME, required=True, help="What to fire.")
 @click.option("--to", type=NAME, help="Which state, if the event leads to several.")
-@click.option("--by", type=NAME, help="For whom, kept in the history.")
-@click.option("--reason", type=NAME, help="Why, kept with the machine.")
-@click.option("--rate", type=click.IntRange(min=0), default=5000, show_default=True, help="Machines a second; 0: all.")
-@click.option("--dry-run", is_flag=True, help="Only say how many it would be.")
+@walk_options
 @json_option
 @server_options
 @pass_settings
@@ -107,25 +105,22 @@ def sweep(
 
 
 def _report(settings: Settings, run: Sweep, ended: Ended, dry_run: bool) -> None:
-    outcomes = run.tally.outcomes
-    if settings.json:
-        numbers = {each: outcomes[each] for each in (("found",) if dry_run else ("moved", "conflicts", "gone"))}
-        print_json({**numbers, "failed": run.tally.failed, "reasons": run.tally.facts(), **_end(run, ended, dry_run)})
-        return
     if dry_run:
-        more = ", …" * (outcomes["found"] > len(run.examples))
-        examples = f": {', '.join(map(shown, sorted(run.examples)))}{more}" if run.examples else ""
-        click.echo(f"would fire {shown(run.event)} at {outcomes['found']:,} machines{examples}")
+        _tell_found(settings, run, ended)
+    elif settings.json:
+        print_json({"moved": run.tally.outcomes["moved"], **end_facts(run.tally, ended)})
+        return
     else:
-        click.echo(f"moved      {outcomes['moved']:,}, in {duration(ended.seconds * 1000)}")
-        click.echo(f"conflicts  {outcomes['conflicts']:,}" + ", they moved meanwhile" * bool(outcomes["conflicts"]))
-        click.echo(f"failed     {run.tally.failed:,}")
-        for each in run.tally.lines():
+        click.echo(f"moved      {run.tally.outcomes['moved']:,}, in {duration(ended.seconds * 1000)}")
+        for each in end_lines(run.tally, "they moved meanwhile"):
             click.echo(each)
-    if ended.why:
-        remark(f"stopped: {ended.why}. Start it again to go on")
+    tell_why(ended)
 
 
-def _end(run: Sweep, ended: Ended, dry_run: bool) -> dict[str, Any]:
-    examples = {"examples": [key_text(key) for key in sorted(run.examples)]} if dry_run else {}
-    return {**examples, "finished": ended.why is None, "stopped": ended.why, "seconds": round(ended.seconds, 3)}
+def _tell_found(settings: Settings, run: Sweep, ended: Ended) -> None:
+    found, keys = run.tally.outcomes["found"], sorted(run.examples)
+    if settings.json:
+        print_json({"found": found, "examples": [key_text(key) for key in keys], "finished": ended.why is None})
+        return
+    examples = f": {', '.join(map(shown, keys))}" + ", …" * (found > len(keys)) if keys else ""
+    click.echo(f"would fire {shown(run.event)} at {found:,} machines{examples}")
