@@ -1,10 +1,20 @@
 //! When a change was made and by whom, and how replication says it.
 
+use std::cell::Cell;
+
 use redis_state_core::MAX_TIME;
 
 use crate::server::context::Context;
 use crate::server::strings::OwnedStr;
 use crate::text::parse_digits;
+
+/// Memory for texts that is kept is at most this long.
+const MAX_KEPT_BYTES: usize = 4096;
+
+thread_local! {
+    /// The memory of the last text, for the next one.
+    static TEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// When a change was made, and by whom.
 pub struct Moment<'a> {
@@ -74,28 +84,42 @@ impl<'a> Moment<'a> {
     /// All of it is one argument, because the server takes some 800 instructions for each argument that it
     /// writes to the append-only file.
     pub fn to_text(&self, by: &str, reason: Option<&str>) -> Vec<u8> {
-        let fields = [
-            Some(self.user.name()),
-            Some(by.as_bytes()),
-            reason.map(str::as_bytes),
-        ];
-        let is_there = |field: &Option<&[u8]>| field.is_some_and(|text| !text.is_empty());
-        let count = match reason {
-            Some(_) => 3,
-            None => fields.iter().rposition(is_there).map_or(0, |last| last + 1),
-        };
-        let fields = fields.iter().flatten().take(count);
-        let mut digits = itoa::Buffer::new();
-        let mut text = Vec::with_capacity(128);
-        text.extend_from_slice(digits.format(self.at).as_bytes());
-        for field in fields {
-            text.push(b' ');
-            text.extend_from_slice(digits.format(field.len()).as_bytes());
-            text.push(b':');
-            text.extend_from_slice(field);
-        }
+        let mut text = Vec::new();
+        self.write(by, reason, &mut text);
         text
     }
+
+    /// Calls `send` with the same text. Most moves need no memory for it.
+    pub fn with_text(&self, by: &str, reason: Option<&str>, send: impl FnOnce(&[u8])) {
+        let mut text = TEXT.take();
+        self.write(by, reason, &mut text);
+        send(&text);
+        if text.capacity() <= MAX_KEPT_BYTES {
+            text.clear();
+            TEXT.set(text);
+        }
+    }
+
+    fn write(&self, by: &str, reason: Option<&str>, out: &mut Vec<u8>) {
+        let user = self.user.name();
+        out.extend_from_slice(itoa::Buffer::new().format(self.at).as_bytes());
+        if !user.is_empty() || !by.is_empty() || reason.is_some() {
+            write_field(user, out);
+        }
+        if !by.is_empty() || reason.is_some() {
+            write_field(by.as_bytes(), out);
+        }
+        if let Some(reason) = reason {
+            write_field(reason.as_bytes(), out);
+        }
+    }
+}
+
+fn write_field(field: &[u8], out: &mut Vec<u8>) {
+    out.push(b' ');
+    out.extend_from_slice(itoa::Buffer::new().format(field.len()).as_bytes());
+    out.push(b':');
+    out.extend_from_slice(field);
 }
 
 /// A moment that replication brought.

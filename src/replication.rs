@@ -41,20 +41,19 @@ pub fn replicate_with_moment(
     moment: &Moment<'_>,
     options: &Options<'_>,
 ) {
-    let text = moment.to_text(options.by, options.reason);
     let own = args.from(1);
     let texts = usize::from(!options.by.is_empty()) + usize::from(options.reason.is_some());
-    // The key and what to do come first, and each option has its value.
-    match own {
+    moment.with_text(options.by, options.reason, |text| match own {
+        // The key and what to do come first, and each option has its value.
         [key, what, rest @ ..] if texts > 0 && rest.len() == 2 * texts => {
-            context.replicate_with(command, &[*key, *what], (&AT, &text));
+            context.replicate_with(command, &[*key, *what], (&AT, text));
         }
         [key, what, rest @ ..] if texts > 0 => {
             let kept = [&[*key, *what], &without_texts(rest)[..]].concat();
-            context.replicate_with(command, &kept, (&AT, &text));
+            context.replicate_with(command, &kept, (&AT, text));
         }
-        _ => context.replicate_with(command, own, (&AT, &text)),
-    }
+        _ => context.replicate_with(command, own, (&AT, text)),
+    });
 }
 
 /// Returns options without `BY` and `REASON`.
