@@ -126,5 +126,5 @@ miri:
 
 clean:
 	cargo clean
-	rm -rf .venv .pytest_cache
-	find tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv .pytest_cache python/.mypy_cache python/.pytest_cache .ruff_cache python/.ruff_cache
+	find tests benches python -name __pycache__ -type d -prune -exec rm -rf {} +
