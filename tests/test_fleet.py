@@ -186,6 +186,19 @@ def test_a_call_visits_as_many_keys_as_it_is_told(server):
         assert (number or 10) / 2 <= len(found) <= most
 
 
+def test_a_call_ends_before_others_wait_for_long(server):
+    """However many keys it may visit. This many take more than ten times as long as a call does."""
+    server.run("SM.NEW", "m0", DOCUMENTS[0])
+    with server.client() as client, client.pipeline(transaction=False) as pipe:
+        for at in range(1, 60_000):
+            pipe.execute_command("COPY", "m0", f"m{at}")
+        pipe.execute()
+        cursor, found = client.execute_command("SM.SCAN", "0", "COUNT", 2**32 - 1)
+        assert cursor != b"0"
+        assert 50 < len(found) < 40_000
+        assert set(scan(client, "COUNT", 2**32 - 1)) == names(*range(60_000))
+
+
 def test_machines_that_stay_are_found_while_keys_come_and_go(server):
     """Each at least once, whatever the hash table does meanwhile, and nothing that isn't a machine."""
     client, dice = server.client(), random.Random(7)

@@ -1,6 +1,7 @@
 //! `SM.SCAN cursor [NAME name [REVISION n]] [STATE state]... [IDLE ms] [MATCH pattern] [COUNT n]`
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use redis_state_core::{MAX_TIME, Machine};
 
@@ -11,9 +12,16 @@ use crate::errors::{CommandError, OptionProblem};
 use crate::server::context::Context;
 use crate::server::key::Keys;
 use crate::server::page::{Page, Query};
+use crate::text::parse_digits;
 
 /// How many keys a call visits if it doesn't say: as many as SCAN.
 const DEFAULT_COUNT: u32 = 10;
+
+/// How many keys are visited between two looks at the clock. A call visits so many, if it asks for them.
+const STEP: u32 = 100;
+
+/// After so long, a call ends, wherever it is. A step and the reply come on top of it.
+const MAX_TIME_OF_CALL: Duration = Duration::from_millis(3);
 
 /// Replies with keys of machines, some at a time.
 pub struct Scan;
@@ -26,25 +34,65 @@ impl Command for Scan {
     ) -> Result<(), CommandError> {
         let cursor = number_of("cursor", arguments.required()?, 0, u64::MAX)?;
         let wanted = Wanted::read(&mut arguments)?;
-        let query = Query {
-            cursor,
-            count: wanted.count.unwrap_or(DEFAULT_COUNT),
-            pattern: wanted.pattern,
-        };
-        let page = Page::ask::<Machine>(context, &query).map_err(CommandError::OfServer)?;
-        let now = context.now();
-        let mut fits = |name: &&[u8]| keys.glance(name, |machine| wanted.fits(machine, now));
-        let names: Vec<_> = page
-            .names()
-            .filter(|name| fits(name) == Some(true))
-            .collect();
+        let (cursor, found) = walk(context, &mut keys, cursor, &wanted)?;
         context.reply_array(2);
-        context.reply_bytes(page.cursor());
-        context.reply_array(names.len());
-        for name in names {
+        context.reply_bytes(itoa::Buffer::new().format(cursor).as_bytes());
+        context.reply_array(found.ends.len());
+        for name in found.names() {
             context.reply_bytes(name);
         }
         Ok(())
+    }
+}
+
+/// Visits as many keys as are wanted, or as the time allows. Returns where to go on, and what fits.
+fn walk(
+    context: Context<'_>,
+    keys: &mut Keys<'_>,
+    cursor: u64,
+    wanted: &Wanted<'_>,
+) -> Result<(u64, Found), CommandError> {
+    let (start, now) = (Instant::now(), context.now());
+    let (mut cursor, mut found) = (cursor, Found::default());
+    let mut left = wanted.count.unwrap_or(DEFAULT_COUNT);
+    loop {
+        let query = Query {
+            cursor,
+            count: left.min(STEP),
+            pattern: wanted.pattern,
+        };
+        let page = Page::ask::<Machine>(context, &query).map_err(CommandError::OfServer)?;
+        for name in page.names() {
+            if keys.glance(name, |machine| wanted.fits(machine, now)) == Some(true) {
+                found.add(name);
+            }
+        }
+        let next = parse_digits(page.cursor());
+        cursor = next.ok_or_else(|| CommandError::OfServer("ERR SCAN gave no cursor".into()))?;
+        left -= query.count;
+        if cursor == 0 || left == 0 || start.elapsed() >= MAX_TIME_OF_CALL {
+            return Ok((cursor, found));
+        }
+    }
+}
+
+/// Names, one behind the other.
+#[derive(Default)]
+struct Found {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Found {
+    fn add(&mut self, name: &[u8]) {
+        self.text.extend_from_slice(name);
+        self.ends.push(self.text.len());
+    }
+
+    fn names(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let ranges = starts.zip(&self.ends);
+        ranges.filter_map(|(start, &end)| self.text.get(start..end))
     }
 }
 
