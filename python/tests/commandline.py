@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -69,7 +70,9 @@ def start(server, *args, **more):
     """Starts the program as a process of its own, with pipes."""
     words = [*PROGRAM, *map(str, args)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(words, env=environment(server, **more), **pipes)
+    # A program that is started in the background ignores Ctrl-C, and so do those that it starts.
+    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(words, env=environment(server, **more), preexec_fn=listen, **pipes)
     # So a test that waits for a line that doesn't come fails.
     patience = threading.Timer(60 * SLOWDOWN, process.kill)
     patience.daemon = True

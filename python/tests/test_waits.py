@@ -9,8 +9,12 @@ import redis
 import redis.asyncio
 
 from conftest import ORDER
-from harness import follow, wait_until
+from harness import SLOWDOWN, follow, wait_until
 from redis_state import AsyncStateMachines, Definition, StateMachines, Timer
+
+PATIENCE = 3.0 * SLOWDOWN
+# Longer than the client would wait for one reply.
+LATER = PATIENCE + 0.5
 
 
 def later(seconds, action):
@@ -21,11 +25,12 @@ def later(seconds, action):
 
 @pytest.fixture
 def impatient(clients, db):
-    """Machines over a client that gives up a reply after 0.3 s, and doesn't ask again."""
+    """Machines over a client that gives up a reply after PATIENCE seconds, and doesn't ask again. It waits in slices of
+    half of it, so a machine may stand still for the other half."""
     never = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
     if clients.kind == "asyncio":
         never = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
-    return clients.at(db.server.port, socket_timeout=0.3, retry=never)
+    return clients.at(db.server.port, socket_timeout=PATIENCE, retry=never)
 
 
 def test_a_state_that_is_there(machines):
@@ -36,24 +41,24 @@ def test_a_state_that_is_there(machines):
 def test_a_wait_that_is_longer_than_the_socket_timeout(impatient, db):
     impatient.new("o", ORDER)
     began = time.monotonic()
-    timer = later(1.0, lambda: StateMachines(db).fire("o", "pay"))
-    verdict = impatient.wait("o", "paid", timeout=20_000)
+    timer = later(LATER, lambda: StateMachines(db).fire("o", "pay"))
+    verdict = impatient.wait("o", "paid", timeout=600_000)
     timer.join()
     assert verdict.reached and verdict.state == "paid"
-    assert 0.9 < time.monotonic() - began < 5
+    assert PATIENCE < time.monotonic() - began
 
 
 def test_a_wait_in_vain(impatient):
     impatient.new("o", ORDER)
     began = time.monotonic()
-    verdict = impatient.wait("o", "paid", timeout=900)
+    verdict = impatient.wait("o", "paid", timeout=round(1000 * LATER))
     assert verdict.waited and not verdict and verdict.state == "new"
-    assert 0.85 < time.monotonic() - began < 3
+    assert PATIENCE < time.monotonic() - began
 
 
 def test_a_wait_for_ever(impatient, db):
     impatient.new("o", ORDER)
-    timer = later(0.8, lambda: StateMachines(db).fire("o", "pay"))
+    timer = later(LATER, lambda: StateMachines(db).fire("o", "pay"))
     assert impatient.wait("o", "paid", timeout=None).reached
     timer.join()
 
@@ -70,8 +75,8 @@ def test_a_timer_ends_a_wait(plain):
 
 def test_a_key_that_is_deleted_meanwhile(impatient, db):
     impatient.new("o", ORDER)
-    timer = later(0.4, lambda: db.delete("o"))
-    assert impatient.wait("o", "paid", timeout=20_000) is None
+    timer = later(LATER, lambda: db.delete("o"))
+    assert impatient.wait("o", "paid", timeout=600_000) is None
     timer.join()
 
 
@@ -86,7 +91,7 @@ def test_a_wait_that_somebody_ends_goes_on(impatient, db):
         StateMachines(db).fire("o", "pay")
 
     timer = later(0.35, unblock)
-    assert impatient.wait("o", "paid", timeout=20_000).reached
+    assert impatient.wait("o", "paid", timeout=600_000).reached
     timer.join()
 
 
