@@ -375,6 +375,10 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "takes Miri more than an hour; the property tests do the same, under valgrind"
+    )]
     fn a_million_hints_take_52_bytes_each_and_none_when_they_have_gone() {
         let mut deadlines = Deadlines::default();
         let insert = |at: u64| {
