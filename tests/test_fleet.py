@@ -154,6 +154,7 @@ FOUND = {
     "match m1 state paid count 1": [1],
     "IDLE 0": [6, 7],
     "IDLE 3600000": [],
+    "DUE 9007199254740991": [],
 }
 
 
@@ -167,6 +168,37 @@ def test_idle_counts_from_when_the_state_was_entered(fleet):
     wait_until(lambda: set(scan(client, "IDLE", "200")) == names(6, 7), "both machines to be idle")
     client.execute_command("SM.FORCE", "m7", "lost")
     assert set(scan(client, "IDLE", "200")) <= names(6)
+
+
+def test_due_finds_timers_by_their_time(fleet):
+    """Of any age and of any kind: the document's, one of a move's own, one that is overdue."""
+    client = fleet.client()
+    client.config_set("redisstate.timers", "no")
+    try:
+        for key, due in (("m6", 0), ("m7", 4_102_444_800_000)):
+            client.execute_command("SM.REDEFINE", key, DOCUMENTS[4])
+            client.execute_command("SM.FORCE", key, "paid", "DUE", due)
+        after = {"map": {"a": ["b"]}, "after": {"a": {"ms": 60_000, "to": "b"}}, "initial": "a"}
+        client.execute_command("SM.NEW", "m9", json.dumps(after))
+        due = dict(zip(*[iter(client.execute_command("SM.INFO", "m9"))] * 2))[b"due"]
+        found = {
+            at: set(scan(client, "DUE", at))
+            for at in (0, due - 1, due, 4_102_444_799_999, 4_102_444_800_000, 2**53 - 1)
+        }
+        assert found == {
+            0: set(),
+            due - 1: names(6),
+            due: names(6, 9),
+            4_102_444_799_999: names(6, 9),
+            4_102_444_800_000: names(6, 7, 9),
+            2**53 - 1: names(6, 7, 9),
+        }
+        assert set(scan(client, "DUE", due, "STATE", "a")) == names(9)
+        # A state without a timer has none.
+        client.execute_command("SM.FORCE", "m7", "new")
+        assert set(scan(client, "DUE", 2**53 - 1)) == names(6, 9)
+    finally:
+        client.config_set("redisstate.timers", "yes")
 
 
 def test_a_scan_of_an_empty_database(server):
@@ -274,9 +306,12 @@ WRONG_SCANS = {
     "0 IDLE -1": f"IDLE: {NUMBER} 0 to 9007199254740991, found '-1'",
     "0 IDLE 1.5": f"IDLE: {NUMBER} 0 to 9007199254740991, found '1.5'",
     "0 IDLE 1 IDLE 1": "IDLE: option given twice",
+    "0 DUE -1": f"DUE: {NUMBER} 0 to 9007199254740991, found '-1'",
+    "0 DUE": "DUE: there is no value after it",
+    "0 DUE 1 DUE 1": "DUE: option given twice",
     "0 MATCH": "MATCH: there is no value after it",
     "0 MATCH a MATCH b": "MATCH: option given twice",
-    "0 TYPE string": "unknown option 'TYPE' for SM.SCAN: expected NAME, REVISION, STATE, IDLE, MATCH or COUNT",
+    "0 TYPE string": "unknown option 'TYPE' for SM.SCAN: expected NAME, REVISION, STATE, IDLE, DUE, MATCH or COUNT",
 }
 
 
@@ -296,12 +331,12 @@ def test_a_name_that_is_no_text(db, option):
 # ---- anything ---------------------------------------------------------------------------------------
 
 OPTIONS = {
-    "SM.SCAN": ["NAME", "REVISION", "STATE", "IDLE", "MATCH", "COUNT"],
+    "SM.SCAN": ["NAME", "REVISION", "STATE", "IDLE", "DUE", "MATCH", "COUNT"],
     "SM.COUNT": ["REVISION"],
     "SM.DEFINITIONS": [],
 }
 ARGUMENTS = {"SM.SCAN": ["0"], "SM.COUNT": ["order"], "SM.DEFINITIONS": []}
-ANY_WORDS = ["NAME", "state", "Count", "REVISION", "idle", "LIMIT", "TYPE", "", b"\xff"]
+ANY_WORDS = ["NAME", "state", "Count", "REVISION", "idle", "Due", "LIMIT", "TYPE", "", b"\xff"]
 ANY_VALUES = [
     "order", "device", "none", "new", "paid", "1", "2", "7", "0", "-1", "1000", "m[0-3]", "*", "", "3600000",
     "4294967295", "4294967296", "9007199254740991", "9007199254740992", "18446744073709551616", "\u00e9", b"\xff",
@@ -318,6 +353,7 @@ def is_right(option, value):
         "STATE": is_text,
         "REVISION": 0 <= number < 2**32,
         "IDLE": 0 <= number < 2**53,
+        "DUE": 0 <= number < 2**53,
         "COUNT": 1 <= number < 2**32,
     }.get(option, True)
 
@@ -338,7 +374,8 @@ def wanted_of(command, options):
 
 
 def found_by(wanted):
-    """Returns the numbers of the machines in the fleet that a scan has to find. None has been idle for long."""
+    """Returns the numbers of the machines in the fleet that a scan has to find. None has been idle for long, and none
+    has a timer that runs."""
     found = []
     for at in range(9):
         name, revision = ("order", 1 + at // 2) if at < 4 else ("device", 7) if at < 8 else (None, None)
@@ -348,6 +385,7 @@ def found_by(wanted):
             and [int(r) for r in wanted.get("REVISION", [])] in ([], [revision])
             and ("STATE" not in wanted or state in wanted["STATE"])
             and ("IDLE" not in wanted or (at in (6, 7) and int(wanted["IDLE"][0]) < 3_600_000))
+            and "DUE" not in wanted
             and ("MATCH" not in wanted or wanted["MATCH"][0] == "*" or (wanted["MATCH"][0] == "m[0-3]" and at < 4))
         )
         found += [at] if fits else []

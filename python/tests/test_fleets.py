@@ -3,7 +3,7 @@
 import dataclasses
 import gc
 import tracemalloc
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -53,6 +53,14 @@ def test_scan(machines, db):
     assert keys(states=["paid", "new"], count=1000) == all_keys
     assert keys(match="o:1?") == {f"o:{at}" for at in range(10, 20)}
     assert keys(idle=timedelta(hours=1)) == set() and keys(idle=0) == all_keys
+    soon, late = datetime.now(timezone.utc) + timedelta(minutes=1), 4_102_444_800_000
+    machines.force("o:2", "archived", due=late)
+    machines.force("o:1", "cancelled")
+    machines.force("o:4", "archived", due=soon)
+    assert keys(due=soon) == {"o:4"}
+    assert keys(due=soon - timedelta(milliseconds=1)) == keys(due=0) == set()
+    assert keys(due=late) - keys(due=late - 1) == {"o:2"}
+    assert "o:5" in keys(due=late) and "o:1" not in keys(due=late)
 
 
 def test_keys_of_a_scan_are_as_the_client_decodes_them(machines, wire_options):

@@ -16,7 +16,7 @@ from redis_state._faults import failure, is_unblocked, is_unknown_command, refus
 from redis_state._fleet import Slices, added_up, merged
 from redis_state._pipeline import Pipeline
 from redis_state._requests import Key, Request
-from redis_state._times import Duration
+from redis_state._times import Duration, Moment
 from redis_state._verdict import DefinitionInfo, Verdict
 
 if TYPE_CHECKING:
@@ -125,17 +125,19 @@ class StateMachines:
         revision: Optional[int] = None,
         states: Iterable[str] = (),
         idle: Optional[Duration] = None,
+        due: Optional[Moment] = None,
         match: Optional[Key] = None,
         count: Optional[int] = None,
     ) -> Iterator[Any]:
         """Yields keys of machines, over every primary, as the client decodes them.
 
         Only those of the name and the revision, in one of the states, for at least `idle` (milliseconds or a
-        timedelta) in its state, whose key matches the pattern. `count` says how many keys a call visits, by default
-        10. The promises are those of SCAN: a key may come twice, and may have moved since. Memory stays flat.
+        timedelta) in its state, whose timer is due at `due` or before it (milliseconds since 1970 or a datetime), whose
+        key matches the pattern. `count` says how many keys a call visits, by default 10. The promises are those of
+        SCAN: a key may come twice, and may have moved since. Memory stays flat.
         """
         options = _requests.scan_options(
-            name=name, revision=revision, states=states, idle=idle, match=match, count=count
+            name=name, revision=revision, states=states, idle=idle, due=due, match=match, count=count
         )
         return self._scan(options)
 

@@ -257,6 +257,7 @@ def scan_options(
     revision: Optional[int] = None,
     states: Iterable[str] = (),
     idle: Optional[Duration] = None,
+    due: Optional[Moment] = None,
     match: Optional[Key] = None,
     count: Optional[int] = None,
 ) -> list[Any]:
@@ -267,6 +268,8 @@ def scan_options(
             args += option, value
     if idle is not None:
         args += "IDLE", milliseconds(idle)
+    if due is not None:
+        args += "DUE", unix_ms(due)
     # A text alone is an iterable of its letters, hardly what was meant.
     for state in (states,) if isinstance(states, str) else states:
         args += "STATE", state.encode()

@@ -1,4 +1,4 @@
-//! `SM.SCAN cursor [NAME name [REVISION n]] [STATE state]... [IDLE ms] [MATCH pattern] [COUNT n]`
+//! `SM.SCAN cursor [NAME name [REVISION n]] [STATE state]... [IDLE ms] [DUE unix-ms] [MATCH pattern] [COUNT n]`
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -104,6 +104,7 @@ struct Wanted<'a> {
     /// Any of them; any at all if there is none.
     states: HashSet<&'a [u8]>,
     idle: Option<u64>,
+    due: Option<u64>,
     pattern: Option<&'a [u8]>,
     count: Option<u32>,
 }
@@ -114,6 +115,7 @@ enum Word {
     Revision,
     State,
     Idle,
+    Due,
     Match,
     Count,
 }
@@ -123,6 +125,7 @@ const WORDS: &[(&str, Word)] = &[
     ("REVISION", Word::Revision),
     ("STATE", Word::State),
     ("IDLE", Word::Idle),
+    ("DUE", Word::Due),
     ("MATCH", Word::Match),
     ("COUNT", Word::Count),
 ];
@@ -141,7 +144,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn read_one(&mut self, arguments: &mut Arguments<'a>) -> Result<(), CommandError> {
-        let words = "NAME, REVISION, STATE, IDLE, MATCH or COUNT";
+        let words = "NAME, REVISION, STATE, IDLE, DUE, MATCH or COUNT";
         match arguments.one_of(WORDS, words)? {
             Word::Name => {
                 let name = text_of("NAME", value_of(arguments, "NAME")?.bytes())?;
@@ -157,6 +160,10 @@ impl<'a> Wanted<'a> {
                 let ms = number_of("IDLE", value_of(arguments, "IDLE")?, 0, MAX_TIME)?;
                 once("IDLE", &mut self.idle, ms)
             }
+            Word::Due => {
+                let at = number_of("DUE", value_of(arguments, "DUE")?, 0, MAX_TIME)?;
+                once("DUE", &mut self.due, at)
+            }
             Word::Match => {
                 let pattern = value_of(arguments, "MATCH")?.bytes();
                 once("MATCH", &mut self.pattern, pattern)
@@ -171,7 +178,11 @@ impl<'a> Wanted<'a> {
         let has_revision = || self.revision.is_none() || definition.revision() == self.revision;
         let is_there =
             || self.states.is_empty() || self.states.contains(machine.current_name_bytes());
-        has_name() && has_revision() && is_there() && self.is_idle(machine, now)
+        has_name()
+            && has_revision()
+            && is_there()
+            && self.is_idle(machine, now)
+            && self.is_due(machine)
     }
 
     /// Returns whether a machine has been in its state for so long. One that isn't timed doesn't know.
@@ -181,6 +192,14 @@ impl<'a> Wanted<'a> {
         };
         let since = machine.since();
         since.is_some_and(|since| now.saturating_sub(since) >= ms)
+    }
+
+    /// Returns whether a machine's timer is due by then. One whose state has no timer never is.
+    fn is_due(&self, machine: &Machine) -> bool {
+        let Some(at) = self.due else {
+            return true;
+        };
+        machine.deadline().is_some_and(|deadline| deadline.at <= at)
     }
 }
 
