@@ -21,7 +21,7 @@ const DEFAULT_COUNT: u32 = 10;
 const STEP: u32 = 100;
 
 /// After so long, a call ends, wherever it is. A step and the reply come on top of it.
-const MAX_TIME_OF_CALL: Duration = Duration::from_millis(3);
+const MAX_TIME_OF_CALL: Duration = Duration::from_millis(2);
 
 /// Replies with keys of machines, some at a time.
 pub struct Scan;
