@@ -1,0 +1,60 @@
+"""Runs the app until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from types import FrameType
+from typing import Optional
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Returns a socket at the address; a port of 0 takes any that is free. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(address[:2], family=family)
+
+
+class _Server(uvicorn.Server):
+    """Ends at once when it is told to, and leaves it to the caller what Ctrl-C means."""
+
+    def install_signal_handlers(self) -> None:
+        """Does nothing: versions of uvicorn before 0.29 set theirs here."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ends the server by a signal, and without waiting for open connections."""
+        before = {each: signal.signal(each, self._end) for each in _SIGNALS}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def _end(self, number: int, frame: Optional[FrameType]) -> None:
+        self.should_exit = self.force_exit = True
+
+
+def serve(app: ASGIApp, at: socket.socket) -> None:
+    """Serves the app until SIGINT or SIGTERM, which is KeyboardInterrupt then."""
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=60,
+    )
+    server = _Server(config)
+    with server.capture_signals():
+        server.run(sockets=[at])
+    raise KeyboardInterrupt
