@@ -27,6 +27,8 @@ _ENOUGH = 50
 _FEWEST, _MOST = 100, 1000
 # What stands for other characters in a pattern of MATCH.
 _GLOB = re.compile(rb"[*?\[\]\\^-]")
+# The first word of an error that isn't about the arguments.
+_CODE = re.compile(r"[A-Z]+ ")
 _CURSOR = re.compile(r"(\d{1,4}):(\d{1,20})", re.ASCII)
 
 
@@ -108,8 +110,8 @@ class Api:
             try:
                 verdict = machines.fire(key, event, to=to, if_version=version, id=id, reason=reason, by=by)
             except ResponseError as error:
-                # Such as a reason that is too long. Errors of another kind begin with a word of their own.
-                if str(error).startswith(("ERR ", "the ", "BY", "ID", "REASON")):
+                # Such as a reason that is too long. Errors of another kind have a type or a first word of their own.
+                if type(error) is ResponseError and not _CODE.match(said(error)):
                     raise bad_request(said(error)) from error
                 raise
             if verdict is None:

@@ -14,7 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -38,11 +38,12 @@ def make_app(api: Api, access: Access) -> ASGIApp:
     for suffix, kind in _TYPES.items():
         mimetypes.add_type(kind, suffix)
     threads = _Threads()
-    routes: list[BaseRoute] = [
-        Route(API + handler.__name__, _endpoint(handler, threads, access, handler == api.fire), methods=["POST"])
+    answers = [
+        Route("/" + handler.__name__, _endpoint(handler, threads, access, handler == api.fire), methods=["POST"])
         for handler in (api.about, api.fleets, api.fleet, api.machine, api.search, api.list, api.fire)
     ]
-    routes.append(Mount("/", StaticFiles(directory=STATIC, html=True)))
+    page = StaticFiles(directory=STATIC, html=True)
+    routes = [Mount(API.rstrip("/"), routes=answers), Mount("/", page)]
     return Guard(Starlette(routes=routes), access, _refused)
 
 

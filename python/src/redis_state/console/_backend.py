@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Optional
 
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError
 
 from redis_state import Info, StateMachines, _requests
-from redis_state._faults import said, translated
-from redis_state.console._faults import OF_REDIS, Refusal, explained, unreachable
+from redis_state._faults import said
+from redis_state.console._faults import Refusal, explained, unreachable
 
 # How many keys a pipeline is about. Longer ones are hardly faster, and other clients wait for them.
 BATCH = 100
-# After the server couldn't be reached, nobody waits for it again for so many seconds.
+# After the server couldn't be reached, nobody asks it for so many seconds. Then one asks, and the others don't wait
+# for its answer, at most for so many seconds.
 _REST = 0.3
+_PROBE = 3.0
 
 
 class Page(NamedTuple):
@@ -51,20 +53,22 @@ class Backend:
     def run(self, ask: Callable[[StateMachines], Any]) -> Any:
         """Returns what `ask` returns. Raises a refusal for every error of the server."""
         down = self._down
-        if down is not None and time.monotonic() < self._down_until:
-            raise down
+        if down is not None:
+            if time.monotonic() < self._down_until:
+                raise down
+            self._down_until = time.monotonic() + _PROBE
         try:
             answer = ask(self._connected())
         except Exception as error:
-            raise self._noted(explained(error)) from error
-        self._down = None
+            refusal = explained(error)
+            self._note(refusal if refusal.code == "unreachable" else None)
+            raise refusal from error
+        self._note(None)
         return answer
 
-    def _noted(self, refusal: Refusal) -> Refusal:
-        if refusal.code == "unreachable":
-            self._down_until = time.monotonic() + _REST
-            self._down = refusal
-        return refusal
+    def _note(self, down: Optional[Refusal]) -> None:
+        self._down_until = time.monotonic() + _REST
+        self._down = down
 
     def _connected(self) -> StateMachines:
         if self._machines is None:
@@ -113,20 +117,20 @@ def looked_at(machines: StateMachines, keys: Iterable[bytes]) -> list[tuple[byte
         for key in batch:
             pipe.info(key)
         for key, reply in zip(batch, pipe.execute(raise_on_error=False)):
-            if isinstance(reply, OF_REDIS):
-                _check_is_of_key(reply)
+            if isinstance(reply, RedisError):
+                if not _is_of_key(reply):
+                    machines._raise(reply, _requests.info(key))
             elif reply is not None:
                 found.append((key, reply))
     return found
 
 
-def _check_is_of_key(error: Exception) -> None:
-    """Raises an error that isn't about one key alone: one of another type, or that this user may not see."""
+def _is_of_key(error: RedisError) -> bool:
+    """Returns whether an error is about one key alone: one of another type, or that this user may not see."""
     words = said(error)
-    of_key = words.startswith("WRONGTYPE") or ("a key" in words or "the keys" in words) and "permissions" in words
-    if not of_key:
-        known = translated(error, ["SM.INFO"]) if isinstance(error, ResponseError) else None
-        raise known or error
+    if isinstance(error, NoPermissionError):
+        return "permissions to run the" not in words
+    return words.startswith("WRONGTYPE")
 
 
 def next_page(machines: StateMachines, options: list[Any], node: int = 0, cursor: int = 0) -> Page:

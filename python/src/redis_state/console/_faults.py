@@ -6,6 +6,8 @@ from redis.exceptions import (
     AuthenticationError,
     ClusterError,
     ConnectionError,
+    MovedError,
+    ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
@@ -61,9 +63,9 @@ def _of_server(error: Exception) -> Refusal:
         return Refusal(403, "not-permitted", f"the server wants another user or password: {words}")
     if words.startswith("WRONGTYPE"):
         return Refusal(409, "wrong-type", "the key doesn't hold a machine, but another type")
-    if words.startswith("READONLY"):
+    if isinstance(error, ReadOnlyError):
         return Refusal(409, "replica", "the server is a replica, which takes no moves")
-    if words.startswith("MOVED "):
+    if isinstance(error, MovedError):
         return Refusal(
             502, "cluster", "the server is a node of a cluster, and the key is on another one: add --cluster"
         )

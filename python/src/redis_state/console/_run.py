@@ -41,9 +41,9 @@ class _Server(uvicorn.Server):
         self.should_exit = self.force_exit = True
 
 
-def serve(app: ASGIApp, at: socket.socket) -> None:
-    """Serves the app until SIGINT or SIGTERM, which is KeyboardInterrupt then."""
-    config = uvicorn.Config(
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """Returns how the app is served: nothing is logged of what is asked for."""
+    return uvicorn.Config(
         app,
         http="h11",
         ws="none",
@@ -54,7 +54,11 @@ def serve(app: ASGIApp, at: socket.socket) -> None:
         server_header=False,
         timeout_keep_alive=60,
     )
-    server = _Server(config)
+
+
+def serve(app: ASGIApp, at: socket.socket) -> None:
+    """Serves the app until SIGINT or SIGTERM, which is KeyboardInterrupt then."""
+    server = _Server(configured(app))
     with server.capture_signals():
         server.run(sockets=[at])
     raise KeyboardInterrupt

@@ -23,6 +23,9 @@ _LOOKS = 3
 # Between the beginnings of two rounds, in seconds: a small fleet isn't walked over all the time.
 _ROUND = 1.0
 
+# The options of SM.SCAN that bound an order.
+IDLE = "IDLE"
+DUE = "DUE"
 # The latest moment that the server knows.
 _EVER = (1 << 53) - 1
 
@@ -78,7 +81,7 @@ class Kept:
 
 
 class Walk:
-    """One order of a fleet. `option` is SM.SCAN's that bounds it: IDLE or DUE."""
+    """One order of a fleet. `option` bounds it: IDLE or DUE."""
 
     def __init__(self, option: str, moment: Moment) -> None:
         self.kept = Kept()
@@ -113,10 +116,10 @@ class Walk:
 
     def _bounded(self, now: int) -> list[Any]:
         bound = self.kept.bound
-        if self._option == "IDLE":
+        if self._option == IDLE:
             # One millisecond more: of a thousand machines that were made at once, not all come back in every round.
-            return ["IDLE", 0 if bound is None else max(0, now - bound + 1)]
-        return ["DUE", _EVER if bound is None else max(0, bound - 1)]
+            return [IDLE, 0 if bound is None else max(0, now - bound + 1)]
+        return [self._option, _EVER if bound is None else max(0, bound - 1)]
 
     def _take(self, machines: StateMachines, keys: list[bytes]) -> None:
         for first in range(0, len(keys), BATCH):

@@ -18,7 +18,7 @@ from redis_state.console._backend import Backend, looked_at, next_page, server_n
 from redis_state.console._faults import Refusal, unreachable
 from redis_state.console._fleets import Fleets
 from redis_state.console._views import Pictures, ms, row
-from redis_state.console._walk import Walk
+from redis_state.console._walk import DUE, IDLE, Walk
 
 # Seconds.
 _TICK = 1.0
@@ -108,8 +108,8 @@ class Fleet:
         self._newest: Optional[int] = None
         self._sample_cursor: Optional[tuple[int, int]] = (0, 0)
         self._sample_at = 0.0
-        self._stuck: Optional[Walk] = Walk("IDLE", self._since)
-        self._due: Optional[Walk] = Walk("DUE", self._due_at)
+        self._stuck: Optional[Walk] = Walk(IDLE, self._since)
+        self._due: Optional[Walk] = Walk(DUE, self._due_at)
         self._turn = 0
 
     # -- once a second -----------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class Fleet:
         except NotPermitted:
             self._due = None
         except ResponseError as error:
-            # An older module, without DUE.
+            # An older module has no such option.
             if not said(error).startswith("unknown option"):
                 raise
             self._due = None
