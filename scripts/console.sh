@@ -32,7 +32,7 @@ names=()
 # A program that hangs must not keep the others, nor the folder. Later signals must not stop this.
 running() {
     local pid
-    for pid in "${pids[@]}"; do if kill -0 "$pid" 2>/dev/null; then return; fi; done
+    for pid in "${pids[@]}"; do if kill -0 "$pid" 2>/dev/null; then return 0; fi; done
     return 1
 }
 end() {
