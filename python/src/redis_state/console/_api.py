@@ -21,7 +21,7 @@ from redis_state.console._watcher import Watchers
 Answer = dict[str, Any]
 
 # How long a request walks, in seconds, and after how many keys it has enough.
-_WALK = 0.02
+_WALK = 0.012
 _ENOUGH = 50
 # How many keys a call visits: the fewer, the more of them come back.
 _FEWEST, _MOST = 100, 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,8 +18,19 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def listen(host: str, port: int) -> socket.socket:
     """Returns a socket at the address; a port of 0 takes any that is free. Raises OSError."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(address[:2], family=family)
+    # asyncio sends small answers at once only over sockets that say that they are TCP's. Others wait for 40 ms.
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    family, kind, protocol, _, address = found[0]
+    at = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        at.bind(address)
+        at.listen(128)
+    except BaseException:
+        at.close()
+        raise
+    return at
 
 
 class _Server(uvicorn.Server):

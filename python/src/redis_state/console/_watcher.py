@@ -27,8 +27,10 @@ _AFTER_FAILURE = 0.5
 # What is older than this isn't shown as what is now.
 _STALE = 3.0
 _FIRST_LOOK = 2.0
-# A slice of a walk is followed by a pause of so many times its own time: a tenth of the server's time at most.
+# A slice of a walk is followed by a pause of so many times the time for which it waited for the server, which is more
+# than the server worked: a tenth of the server's time at most. And of so many times the time that it took here.
 _PAUSE = 9
+_PAUSE_HERE = 4
 _NOTHING_TO_DO = 0.2
 # A machine of each fleet is looked for again, because its definition may be another one.
 _SAMPLE_AGAIN = 5.0
@@ -83,9 +85,7 @@ class Watcher(threading.Thread):
                     self._seen = Seen(begin, *self._backend.run(self._fleet.look))
                     tick = begin + _TICK
                 else:
-                    took = self._backend.run(self._fleet.walk_on)
-                    pause = took * _PAUSE * self._watchers.number() if took else _NOTHING_TO_DO
-                    walk = time.monotonic() + pause
+                    walk = time.monotonic() + self._walk_on()
                 self._failure = None
             except Refusal as refusal:
                 self._failure = refusal
@@ -93,6 +93,15 @@ class Watcher(threading.Thread):
             self._ready.set()
             if self._watchers.forgets(self):
                 return
+
+    def _walk_on(self) -> float:
+        """Walks a slice on. Returns for how long to rest then, in seconds."""
+        begin, begin_here = time.monotonic(), time.thread_time()
+        if not self._backend.run(self._fleet.walk_on):
+            return _NOTHING_TO_DO
+        here = time.thread_time() - begin_here
+        waited = time.monotonic() - begin - here
+        return max(waited * _PAUSE * self._watchers.number(), here * _PAUSE_HERE)
 
 
 class Fleet:
@@ -156,13 +165,10 @@ class Fleet:
 
     # -- in slices ---------------------------------------------------------------------------------------
 
-    def walk_on(self, machines: StateMachines) -> float:
-        """Walks a slice on, for the definition or for one of the lists. Returns how many seconds it took; 0 if there
-        is nothing to walk now."""
-        begin = time.monotonic()
+    def walk_on(self, machines: StateMachines) -> bool:
+        """Walks a slice on, for the definition or for one of the lists. Returns whether there was anything to do."""
         self._turn += 1
-        walked = self._find_sample(machines) if self._sample_cursor else self._walk_lists(machines)
-        return time.monotonic() - begin if walked else 0.0
+        return self._find_sample(machines) if self._sample_cursor else self._walk_lists(machines)
 
     def _find_sample(self, machines: StateMachines) -> bool:
         """Looks for any machine of the newest revision, and takes its definition."""
