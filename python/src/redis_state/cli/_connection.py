@@ -7,7 +7,7 @@ from typing import Any, Optional, Union
 
 import click
 import redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import NoPermissionError, ResponseError
 from redis.retry import Retry
 
@@ -25,7 +25,7 @@ def connected(
 ) -> Union[redis.Redis, redis.RedisCluster]:
     """Returns a client for the URL. Nothing is sent yet, except to find the nodes of a cluster.
 
-    With `patience`, in seconds, a command is tried once, and waits no longer than that.
+    With `patience`, in seconds, a command waits no longer than that, and isn't tried again but in a cluster.
     """
     if cluster and sentinel is not None:
         raise click.UsageError("--cluster and --sentinel: expected only one of them")
@@ -36,8 +36,9 @@ def connected(
     tries = 0 if patience else _TRIES
     try:
         if cluster:
+            # Where it tries again, redis-py has looked for the primaries again.
             if patience:
-                options["cluster_error_retry_attempts"] = 1
+                options["retry"] = Retry(NoBackoff(), 1)
             return redis.RedisCluster.from_url(url, **options)
         options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.1), tries)
         if sentinel is not None:

@@ -20,6 +20,9 @@ _KEPT = 3 * SHOWN
 _SLICE = 500
 # How often the lists are looked at again until all that is shown is true.
 _LOOKS = 3
+# A call takes so many milliseconds at most to get to the server, mostly. IDLE goes by the time when it is there. Without
+# this, thousands of machines that were made at one moment would come back in every round.
+_ON_ITS_WAY = 5
 # Between the beginnings of two rounds, in seconds: a small fleet isn't walked over all the time.
 _ROUND = 1.0
 
@@ -60,9 +63,9 @@ class Kept:
         return self._bound
 
     def add(self, each: Found) -> None:
-        """Takes a machine, and gives up the last one if there are too many."""
+        """Takes a machine, or what is new of one that is kept, and gives up the last one if there are too many."""
         bound = self.bound
-        if bound is not None and each.moment >= bound:
+        if bound is not None and each.moment >= bound and each.key not in self._found:
             return
         self._found[each.key] = each
         if len(self._found) > _KEPT:
@@ -117,8 +120,7 @@ class Walk:
     def _bounded(self, now: int) -> list[Any]:
         bound = self.kept.bound
         if self._option == IDLE:
-            # One millisecond more: of a thousand machines that were made at once, not all come back in every round.
-            return [IDLE, 0 if bound is None else max(0, now - bound + 1)]
+            return [IDLE, 0 if bound is None else max(0, now - bound + _ON_ITS_WAY)]
         return [self._option, _EVER if bound is None else max(0, bound - 1)]
 
     def _take(self, machines: StateMachines, keys: list[bytes]) -> None:
@@ -142,6 +144,7 @@ class Walk:
 
     def _judge(self, found: Found, info: Optional[Info]) -> None:
         moment = None if info is None else self._moment(info)
-        self.kept.remove(found.key)
+        if moment != found.moment:
+            self.kept.remove(found.key)
         if info is not None and moment is not None:
             self.kept.add(Found(moment, found.key, info))

@@ -24,8 +24,8 @@ from redis_state.console._walk import DUE, IDLE, Walk
 _TICK = 1.0
 _FORGOTTEN = 10.0
 _AFTER_FAILURE = 0.5
-# What is older than this isn't shown as what is now.
-_STALE = 3.0
+# What is older than this isn't shown as what is now. A server that doesn't answer is known sooner.
+_STALE = 10.0
 _FIRST_LOOK = 2.0
 # A slice of a walk is followed by a pause of so many times the time for which it waited for the server, which is more
 # than the server worked: a tenth of the server's time at most. And of so many times the time that it took here.
@@ -57,13 +57,13 @@ class Watcher(threading.Thread):
         self._backend = watchers.backend
         self._fleet = Fleet(watchers, name, revision)
         self._ready = threading.Event()
-        self._stop = threading.Event()
+        self._told_to_end = threading.Event()
         self._seen: Optional[Seen] = None
         self._failure: Optional[Refusal] = None
 
     def stop(self) -> None:
         """Lets the thread end soon."""
-        self._stop.set()
+        self._told_to_end.set()
 
     def seen(self) -> Seen:
         """Returns what is known now. Raises a refusal if the server didn't answer."""
@@ -78,7 +78,7 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Watches until nobody asks any more."""
         tick = walk = time.monotonic()
-        while not self._stop.wait(max(0.0, min(tick, walk) - time.monotonic())):
+        while not self._told_to_end.wait(max(0.0, min(tick, walk) - time.monotonic())):
             begin = time.monotonic()
             try:
                 if begin >= tick:
@@ -168,7 +168,13 @@ class Fleet:
     def walk_on(self, machines: StateMachines) -> bool:
         """Walks a slice on, for the definition or for one of the lists. Returns whether there was anything to do."""
         self._turn += 1
-        return self._find_sample(machines) if self._sample_cursor else self._walk_lists(machines)
+        try:
+            return self._find_sample(machines) if self._sample_cursor else self._walk_lists(machines)
+        except NotPermitted:
+            # Who may not walk gets the counts.
+            self._stuck = self._due = self._sample_cursor = None
+            self._sample_at = float("inf")
+            return False
 
     def _find_sample(self, machines: StateMachines) -> bool:
         """Looks for any machine of the newest revision, and takes its definition."""
@@ -196,11 +202,7 @@ class Fleet:
         if not states:
             self._stuck.finish(server_now(machines))
             return False
-        try:
-            self._stuck.step(machines, self._options(states), server_now(machines))
-        except NotPermitted:
-            # Who may not walk gets the rest.
-            self._stuck = None
+        self._stuck.step(machines, self._options(states), server_now(machines))
         return True
 
     def _ends_in(self, state: str) -> bool:
@@ -211,8 +213,6 @@ class Fleet:
             return False
         try:
             self._due.step(machines, self._options(()), server_now(machines))
-        except NotPermitted:
-            self._due = None
         except ResponseError as error:
             # An older module has no such option.
             if not said(error).startswith("unknown option"):
@@ -249,7 +249,9 @@ class Watchers:
     def seen(self, name: str, revision: Optional[int]) -> Seen:
         """Returns what is known of a fleet. Somebody watches it from now on."""
         with self._lock:
-            watcher = self._at_work.get((name, revision)) or self._begin(name, revision)
+            watcher = self._at_work.get((name, revision))
+            if watcher is None or not watcher.is_alive():
+                watcher = self._begin(name, revision)
             watcher.asked = time.monotonic()
         return watcher.seen()
 
