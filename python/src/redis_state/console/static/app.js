@@ -99,7 +99,8 @@ function go(byUser) {
   leave();
   view = new VIEWS[wanted.view](...argumentsOf(wanted));
   main.dataset.view = wanted.view;
-  main.replaceChildren(problem, view.node);
+  main.replaceChildren(view.node);
+  view.node.firstElementChild.after(problem);
   showProblem(null);
   document.title = `${view.title} · redis-state`;
   if (byUser) arrive();

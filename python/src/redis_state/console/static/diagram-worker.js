@@ -16,21 +16,37 @@ const STYLE = {
   edgeAttributes: { fontname: "Helvetica", fontsize: 11, arrowsize: 0.7 },
 };
 
-onmessage = async ({ data: { id, dot, direction } }) => {
+onmessage = async ({ data: { id, dot, labels, direction } }) => {
   try {
-    postMessage({ id, layout: laidOut(await graphviz, dot, direction) });
+    postMessage({ id, layout: laidOut(await graphviz, adapted(dot, labels), direction) });
   } catch (error) {
     postMessage({ id, error: String(error?.message ?? error) });
   }
 };
 
 function laidOut(viz, dot, direction) {
-  const graphAttributes = { rankdir: direction, nodesep: 0.32, ranksep: direction === "LR" ? 0.5 : 0.42 };
+  const graphAttributes = { rankdir: direction, nodesep: 0.3, ranksep: 0.4 };
   const options = { format: "json", yInvert: true, graphAttributes, ...STYLE };
-  // What the text itself says wins over the options.
-  const result = viz.render(dot.replace("    rankdir=LR;\n", ""), options);
+  const result = viz.render(dot, options);
   if (result.status !== "success") throw new Error(result.errors[0]?.message ?? "Graphviz failed");
   return places(JSON.parse(result.output));
+}
+
+/**
+ * Takes out what would win over the options, and has those labels measured that the page shows. No label has a line
+ * break, so each line is what it looks like.
+ */
+function adapted(dot, labels) {
+  return dot
+    .replace(/^ {4}rankdir=LR;\n/m, "")
+    .replace(/^ {4}(start|deleted) \[/gm, "    $1 [width=0.12, height=0.12, ")
+    .replace(/^( {4}.*?\[id="([se]\d+)", label=)"(?:[^"\\]|\\.)*"/gm, (whole, before, id) =>
+      id in labels ? `${before}"${escaped(labels[id])}"` : whole,
+    );
+}
+
+function escaped(label) {
+  return label.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("&", "&amp;");
 }
 
 function places(graph) {

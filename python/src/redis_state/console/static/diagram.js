@@ -11,9 +11,9 @@ import { counted, number } from "./time.js";
 const MARGIN = 16;
 const TALLEST = 440;
 const NARROW = 560;
-const SMALLEST_READABLE = 0.62;
+const SMALLEST_READABLE = { LR: 0.6, TB: 0.75 };
 const ZOOM_STEP = 1.25;
-const MOST_CHARS = 44;
+const MOST_CHARS = 36;
 
 /** A picture with its buttons, its legend, and the table of moves. */
 export class Diagram {
@@ -106,7 +106,7 @@ export class Diagram {
     if (!definition.dot) return this.#say("too-large", `${counted(definition.states.length, "state")}: too many to draw. The table has all moves.`);
     this.#say("drawing", "Drawing…");
     try {
-      const places = await layout(definition, this.#direction());
+      const places = await layout(definition, labelsOf(definition), this.#direction());
       if (definition === this.#definition) this.#build(places);
     } catch {
       if (definition !== this.#definition) return;
@@ -145,9 +145,10 @@ export class Diagram {
     );
     this.box.replaceChildren(this.#picture);
     this.#say("drawn", "");
+    squeeze(this.#nodes.values());
     this.#applyMarks();
     this.#applyCounts();
-    this.#fit(SMALLEST_READABLE);
+    this.#fit(SMALLEST_READABLE[this.#places.direction]);
   }
 
   #node(place) {
@@ -175,7 +176,7 @@ export class Diagram {
       about && svg("title", null, sentence(this.#definition, about)),
       svg("path", { d: pathOf(curve) }),
       head.length && svg("polygon", { points: head.map(([x, y]) => `${x},${y}`).join(" ") }),
-      label && svg("text", { x: label.x, y: label.y }, shown(label.text, MOST_CHARS)),
+      label && svg("text", { x: label.x, y: label.y - 1 }, about?.event ? shown(about.event, MOST_CHARS) : label.text),
     );
     if (about) this.#edges.set(id, group);
     return group;
@@ -263,7 +264,7 @@ export class Diagram {
   #resized() {
     if (!this.#places) return;
     if (this.#places.direction !== this.#direction()) this.#draw();
-    else if (this.#fits) this.#fit(SMALLEST_READABLE);
+    else if (this.#fits) this.#fit(SMALLEST_READABLE[this.#places.direction]);
   }
 }
 
@@ -273,6 +274,13 @@ function legendOf(kinds) {
     timer: "timer", final: "final state", count: "machines in the state",
   };
   return h("ul", { class: "legend", "aria-label": "Legend" }, ...kinds.map((kind) => h("li", { class: `sign-${kind}` }, texts[kind])));
+}
+
+function labelsOf({ states, edges }) {
+  const labels = {};
+  states.forEach((state, at) => (labels[`s${at}`] = shown(state, MOST_CHARS)));
+  for (const { id, event } of edges) if (event) labels[id] = shown(event, MOST_CHARS);
+  return labels;
 }
 
 function classesOf(definition, state) {
@@ -286,13 +294,22 @@ function box({ x, y, width, height }, inset, radius) {
 
 /** The start, the ring for a deleted key, and the node that stands for any state. */
 function helper({ id, x, y, width }) {
-  const radius = id === "start" ? 4 : Math.max(5, width / 2);
-  const text = id === "any" && svg("text", { x, y }, "any");
-  return svg("g", { class: `helper ${id}` }, svg("title", null, helperTitle(id)), svg("circle", { cx: x, cy: y, r: radius }), text);
+  const inside = id === "any" ? svg("text", { x, y }, "any") : id === "deleted" && svg("circle", { cx: x, cy: y, r: 2.5, class: "core" });
+  return svg("g", { class: `helper ${id}` }, svg("title", null, helperTitle(id)), svg("circle", { cx: x, cy: y, r: width / 2 }), inside);
 }
 
 function helperTitle(id) {
   return { start: "start", any: "any state", deleted: "the key is deleted" }[id] ?? "";
+}
+
+/** Makes texts narrower that are wider in this page's font than Graphviz thought. */
+function squeeze(nodes) {
+  const wide = [...nodes].map(({ group, place }) => ({ text: group.querySelector("text"), room: place.width - 10 }));
+  for (const each of wide) each.width = each.text.getComputedTextLength();
+  for (const { text, room, width } of wide) {
+    if (width > room) setAttribute(text, "textLength", String(room));
+    if (width > room) setAttribute(text, "lengthAdjust", "spacingAndGlyphs");
+  }
 }
 
 function pathOf([first, ...rest]) {

@@ -98,8 +98,10 @@ export const ICONS = {
  * Shows for a moment that a value has changed, if the user's system allows motion.
  *
  * @param {Element} node
+ * @param {"quiet"|"strong"} [how] by the colour of the text, or by a ring around it.
  */
-export function flash(node) {
+export function flash(node, how = "quiet") {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-  node.animate([{ backgroundColor: "var(--flash)" }, { backgroundColor: "transparent" }], { duration: 900, easing: "ease-out" });
+  if (how === "quiet") node.animate([{ color: "var(--accent)" }, {}], { duration: 900, easing: "ease-in" });
+  else node.animate([{ boxShadow: "0 0 0 3px var(--accent-line)" }, { boxShadow: "0 0 0 12px transparent" }], { duration: 900, easing: "ease-out" });
 }

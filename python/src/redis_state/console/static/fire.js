@@ -143,7 +143,8 @@ export class FireDialog {
     }
     if (what === "moved" || what === "repeated") return this.#done(state, version);
     const now = `It is in ${shown(state ?? "", 100)} now, version ${version}.`;
-    if (what === "conflict") return this.#showResult("conflict", `Somebody else was faster. ${now}`);
+    const rest = this.#possible() ? "" : " This event isn't possible there.";
+    if (what === "conflict") return this.#showResult("conflict", `Somebody else was faster. ${now}${rest}`);
     if (what === "refused") return this.#showResult("refused", `Refused: it doesn't have this move now. ${now}`);
     this.#showResult("missing", "The machine is gone: its key doesn't exist any more.");
   }

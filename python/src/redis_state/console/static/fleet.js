@@ -171,8 +171,10 @@ export class FleetView {
     try {
       this.#show(await ask("fleet", { name, revision, definition_id: this.#definition?.id ?? null }));
       this.#onProblem(null);
+      return true;
     } catch (error) {
       this.#onProblem(error);
+      return error.passes;
     }
   }
 

@@ -56,8 +56,10 @@ export class FleetsView {
     try {
       this.#show((await ask("fleets", {})).fleets);
       this.#onProblem(null);
+      return true;
     } catch (error) {
       this.#onProblem(error);
+      return error.passes;
     }
   }
 

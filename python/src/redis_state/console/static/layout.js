@@ -14,12 +14,13 @@ let last = 0;
  * Returns the places of a definition's states and moves.
  *
  * @param {{id: string, dot: string}} definition
+ * @param {Object<string, string>} labels what the page shows at the nodes and edges, by their ids.
  * @param {"LR"|"TB"} direction
  * @returns {Promise<object>} see `diagram-worker.js`. It fails where WebAssembly is missing, or after a minute.
  */
-export function layout(definition, direction) {
+export function layout(definition, labels, direction) {
   const key = `${direction} ${definition.id}`;
-  if (!kept.has(key)) keep(key, asked(definition.dot, direction));
+  if (!kept.has(key)) keep(key, asked({ dot: definition.dot, labels, direction }));
   return kept.get(key);
 }
 
@@ -30,12 +31,12 @@ function keep(key, promise) {
   promise.catch(() => kept.delete(key));
 }
 
-function asked(dot, direction) {
+function asked(request) {
   return new Promise((resolve, reject) => {
     const id = ++last;
     const timer = setTimeout(() => giveUp(new Error("it takes too long")), PATIENCE);
     waiting.set(id, { resolve, reject, timer });
-    started().postMessage({ id, dot, direction });
+    started().postMessage({ id, ...request });
   });
 }
 

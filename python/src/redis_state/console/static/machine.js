@@ -171,8 +171,10 @@ export class MachineView {
     try {
       this.#show(await ask("machine", { key: this.#key, ...known }));
       this.#onProblem(null);
+      return true;
     } catch (error) {
       this.#onProblem(error);
+      return error.passes;
     }
   }
 
@@ -197,7 +199,7 @@ export class MachineView {
 
   #showNow(machine, before) {
     const changed = setName(this.state, machine.state);
-    if (changed && before) flash(this.state);
+    if (changed && before) flash(this.state, "strong");
     this.final.hidden = !machine.terminal;
     setText(this.version, String(machine.version));
     this.revisionFact.hidden = machine.revision === null;

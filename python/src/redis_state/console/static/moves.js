@@ -12,7 +12,7 @@ export class MovesTable {
   #built = null;
 
   constructor() {
-    this.summary = h("summary", null, "All moves as a table");
+    this.summary = h("summary", null, "Moves as a table");
     this.place = h("div", { class: "table-box" });
     this.node = h(
       "details",
@@ -29,7 +29,7 @@ export class MovesTable {
    */
   show(definition) {
     this.#definition = definition;
-    this.summary.textContent = `All ${counted(definition.edges.length, "move")} as a table`;
+    this.summary.textContent = `${counted(definition.edges.length, "move")} as a table`;
     this.#build();
   }
 

@@ -11,6 +11,8 @@ import { h } from "./dom.js";
 const ODD =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\u{e0000}-\u{e0fff}]/u;
 const ODDS = new RegExp(`(${ODD.source})`, "gu");
+// Not the control pictures of Unicode, which many fonts lack.
+const ESCAPES = { 9: "\\t", 10: "\\n", 13: "\\r" };
 const EDGE_SPACES = /^\s+|\s+$/gu;
 
 /**
@@ -67,10 +69,14 @@ function openSpaces(spaces) {
 
 function picture(char) {
   const code = char.codePointAt(0);
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  if (code === 0x7f) return "␡";
-  if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code - 0xdc00).toString(16)}`;
+  if (code in ESCAPES) return ESCAPES[code];
+  if (code < 0x80) return hex(code);
+  if (code >= 0xdc80 && code <= 0xdcff) return hex(code - 0xdc00);
   return `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+function hex(code) {
+  return `\\x${code.toString(16).padStart(2, "0")}`;
 }
 
 /**

@@ -3,6 +3,7 @@
  */
 
 const EACH = 1000;
+const SELDOM = 3000;
 
 /** Runs a task once a second while the page is visible, and never two at a time. */
 export class Poller {
@@ -12,7 +13,7 @@ export class Poller {
   #stopped = true;
   #seen = () => this.now();
 
-  /** @param {function(): Promise<void>} task deals with its own failures. */
+  /** @param {function(): Promise<boolean|void>} task deals with its own failures. False: the next run can wait longer. */
   constructor(task) {
     this.#task = task;
   }
@@ -37,16 +38,17 @@ export class Poller {
     clearTimeout(this.#timer);
     this.#running = true;
     const begun = performance.now();
+    let each = EACH;
     try {
-      await this.#task();
+      if ((await this.#task()) === false) each = SELDOM;
     } finally {
       this.#running = false;
     }
     // A hidden page asks nothing. `visibilitychange` goes on.
-    if (!this.#stopped && !document.hidden) this.#timer = setTimeout(() => this.now(), pause(begun));
+    if (!this.#stopped && !document.hidden) this.#timer = setTimeout(() => this.now(), pause(begun, each));
   }
 }
 
-function pause(begun) {
-  return Math.max(EACH / 2, EACH - (performance.now() - begun));
+function pause(begun, each) {
+  return Math.max(EACH / 2, each - (performance.now() - begun));
 }

@@ -5,7 +5,7 @@
 import { clock } from "./api.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { KeyedList } from "./list.js";
-import { nameNode } from "./names.js";
+import { nameNode, shown } from "./names.js";
 import { ago, counted, inFull, iso, span, wallClock } from "./time.js";
 
 const KINDS = {
@@ -94,19 +94,20 @@ function path({ kind, from, to, event }) {
   );
 }
 
-function facts({ kind, at, version, user, by, stayed: after }) {
+function facts({ kind, at, version, user, by, from, stayed: after }) {
   const parts = [
     who(kind, user, by),
     h("span", null, `version ${version}`),
     h("span", null, wallClock(at, clock.now())),
-    after !== null && h("span", null, `after ${span(after)}`),
+    after !== null && h("span", null, `after ${span(after)} in ${shown(from, 30)}`),
   ];
   return parts.filter(Boolean);
 }
 
 function who(kind, user, by) {
   const text = { class: "who", data: { testid: "move-who" } };
-  if (kind === "timeout") return h("span", text, "the server's timer");
-  if (by && user) return h("span", text, nameNode(by, "person"), " as ", nameNode(user));
-  return by || user ? h("span", text, by ? nameNode(by, "person") : h("span", null, "user ", nameNode(user))) : null;
+  if (kind === "timeout") return h("span", text, "the server");
+  if (!by) return user ? h("span", text, "user ", nameNode(user)) : null;
+  // That somebody was the user of everybody tells nothing.
+  return h("span", text, nameNode(by, "person"), ...(user && user !== "default" ? [" as user ", nameNode(user)] : []));
 }
