@@ -90,7 +90,10 @@ export class KeyedList {
 
   /** Puts the nodes in order. The one with the focus isn't moved, the others are moved around it. */
   #place(nodes) {
-    const fixed = [...this.#node.children].find((child) => child.contains(document.activeElement));
+    const before = [...this.#node.children];
+    const fixed = before.find((child) => child.contains(document.activeElement));
+    // One that has gone keeps its place, so that Tab goes to its neighbour.
+    if (fixed && !nodes.includes(fixed)) nodes.splice(before.indexOf(fixed), 0, fixed);
     let next = this.#node.firstChild;
     for (const node of nodes) {
       if (node === fixed) next = this.#moveBehind(next, fixed);
