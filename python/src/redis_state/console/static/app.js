@@ -16,7 +16,7 @@ import { Search } from "./search.js";
 const AGAIN = 1000;
 const TICK = 1000;
 const VIEWS = { fleets: FleetsView, fleet: FleetView, machine: MachineView };
-const MODES = { "read-only": "Read only", "no-token": "Read only, no token", write: "Can fire" };
+const MODES = { "read-only": "Read only", "no-token": "No token", write: "Can fire" };
 const BANNERS = {
   unreachable: "The server can't be reached. Trying again…",
   offline: "The console can't be reached: is it still running? Trying again…",

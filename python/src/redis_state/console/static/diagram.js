@@ -87,7 +87,7 @@ export class Diagram {
       h("button", { type: "button", class: "tool", "aria-label": label, title: label, data: { testid: id }, on: { click } }, icon(path));
     const full = h(
       "button",
-      { type: "button", class: "tool is-text", title: "Full size", "aria-label": "Full size", data: { testid: "zoom-full" }, on: { click: () => this.#zoom(1) } },
+      { type: "button", class: "tool is-text", title: "Full size", "aria-label": "1:1, full size", data: { testid: "zoom-full" }, on: { click: () => this.#zoom(1) } },
       "1:1",
     );
     return h(
@@ -106,8 +106,9 @@ export class Diagram {
     if (!definition.dot) return this.#say("too-large", `${counted(definition.states.length, "state")}: too many to draw. The table has all moves.`);
     this.#say("drawing", "Drawing…");
     try {
-      const places = await layout(definition, labelsOf(definition), this.#direction());
-      if (definition === this.#definition) this.#build(places);
+      const direction = this.#direction();
+      const places = await layout(definition, labelsOf(definition), direction);
+      if (definition === this.#definition) this.#build({ ...places, direction });
     } catch {
       if (definition !== this.#definition) return;
       this.#say("failed", "The picture can't be drawn in this browser. The table has all moves.");
@@ -133,7 +134,7 @@ export class Diagram {
   }
 
   #build(places) {
-    this.#places = { ...places, direction: this.#direction() };
+    this.#places = places;
     const edges = places.edges.map((edge) => this.#edge(edge));
     const nodes = places.nodes.map((node) => this.#node(node));
     const { width, height } = places;
@@ -148,7 +149,7 @@ export class Diagram {
     squeeze(this.#nodes.values());
     this.#applyMarks();
     this.#applyCounts();
-    this.#fit(SMALLEST_READABLE[this.#places.direction]);
+    this.#resized();
   }
 
   #node(place) {
@@ -263,7 +264,8 @@ export class Diagram {
 
   #resized() {
     if (!this.#places) return;
-    if (this.#places.direction !== this.#direction()) this.#draw();
+    const direction = this.#direction();
+    if (direction !== this.#places.direction) this.#draw();
     else if (this.#fits) this.#fit(SMALLEST_READABLE[this.#places.direction]);
   }
 }

@@ -64,7 +64,8 @@ export class FleetsView {
   }
 
   #show(fleets) {
-    this.rows.show(fleets);
+    const most = Math.max(1, ...fleets.map((fleet) => fleet.machines));
+    this.rows.show(fleets.map((fleet) => ({ ...fleet, counts: fleet.counts ?? [], share: fleet.machines / most })));
     this.empty.hidden = fleets.length > 0;
     const machines = fleets.reduce((sum, fleet) => sum + fleet.machines, 0);
     setText(this.summary, fleets.length ? `${counted(fleets.length, "fleet")}, ${counted(machines, "machine")}` : "\u00a0");
@@ -103,8 +104,8 @@ function fleetRow(fleet) {
     if (setText(machines, number(next.machines)) && node.isConnected) flash(machines);
     setText(noun, next.machines === 1 ? "machine" : "machines");
     setText(about, aboutOf(next));
-    showStack(bar, next.counts);
-    setAttribute(link, "title", next.counts ? summaryOf(next.counts) : "");
+    showStack(bar, next);
+    setAttribute(link, "title", summaryOf(next.counts));
   };
   return { node, update };
 }
@@ -117,10 +118,9 @@ function aboutOf({ revisions }) {
   return `${size} · ${numbers.length === 1 ? `revision ${numbers[0]}` : `revisions ${numbers.slice(-4).join(", ")}`}`;
 }
 
-function showStack(bar, counts) {
-  const all = counts?.reduce((sum, { machines }) => sum + machines, 0) ?? 0;
-  bar.hidden = !all;
-  if (!all) return;
+/** The length of a bar is the size of the fleet, its parts are the states. */
+function showStack(bar, { counts, share }) {
+  bar.style.setProperty("width", `${Math.max(2, share * 100)}%`);
   while (bar.children.length < counts.length) bar.append(h("span"));
   while (bar.children.length > counts.length) bar.lastChild.remove();
   counts.forEach(({ machines, final }, at) => {
