@@ -19,6 +19,7 @@ BATCH = 100
 # for its answer, at most for so many seconds.
 _REST = 0.3
 _PROBE = 3.0
+_CONNECTING = 0.5
 
 
 class Page(NamedTuple):
@@ -72,8 +73,8 @@ class Backend:
 
     def _connected(self) -> StateMachines:
         if self._machines is None:
-            # Others don't queue for a connection that takes long.
-            if not self._lock.acquire(blocking=False):
+            # Others don't queue for long: a cluster that is away is asked for in vain.
+            if not self._lock.acquire(timeout=_CONNECTING):
                 raise unreachable("it is being connected to")
             try:
                 self._machines = self._machines or self._make()
@@ -94,14 +95,14 @@ def server_now(machines: StateMachines) -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-def server_name(machines: StateMachines) -> Optional[str]:
-    """Returns what the server is, as `Redis 7.0.15`; None if this user may not ask."""
+def server_name(machines: StateMachines) -> str:
+    """Returns what the server is, as `Redis 7.0.15`; without the version if this user may not ask."""
     client: Any = machines.client
     where = {"target_nodes": client.get_primaries()[0]} if hasattr(client, "get_primaries") else {}
     try:
         facts = client.info("server", **where)
     except NoPermissionError:
-        return None
+        return "Redis or Valkey"
     if "valkey_version" in facts:
         return f"Valkey {facts['valkey_version']}"
     return f"Redis {facts.get('redis_version', '')}".rstrip()

@@ -17,7 +17,7 @@ V = TypeVar("V")
 # A machine that moves in every moment is shown as it is found in the end.
 _TRIES = 5
 # How many pictures, and of how many machines the definition, is remembered.
-_MAX_PICTURES = 50
+_MAX_PICTURES = 20
 _MAX_MACHINES = 1000
 
 
