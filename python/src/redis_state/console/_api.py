@@ -21,10 +21,10 @@ from redis_state.console._watcher import Watchers
 Answer = dict[str, Any]
 
 # How long a request walks, in seconds, and after how many keys it has enough.
-_WALK = 0.012
-_ENOUGH = 50
+_WALK = 0.01
+_ENOUGH = 40
 # How many keys a call visits: the fewer, the more of them come back.
-_FEWEST, _MOST = 100, 1000
+_FEWEST, _MOST = 50, 1000
 # What stands for other characters in a pattern of MATCH.
 _GLOB = re.compile(rb"[*?\[\]\\^-]")
 # The first word of an error that isn't about the arguments.
@@ -165,6 +165,6 @@ def _some(
         cursor = page.node, page.cursor
         if page.over or len(keys) >= _ENOUGH or time.monotonic() - begin > _WALK:
             break
-        count = min(2 * count, _MOST) if len(page.keys) < _FEWEST // 10 else _FEWEST
+        count = min(2 * count, _MOST) if len(page.keys) < _FEWEST // 5 else _FEWEST
     after = None if page.over else f"{page.node}:{page.cursor}"
     return looked_at(machines, keys), after
