@@ -103,7 +103,7 @@ def test_somebody_else_was_faster(look, machines):
     expect(window.by("fire-moved-on")).to_contain_text("cancelled")
     window.by("fire-submit").click()
     expect(window.by("fire-result")).to_have_attribute("data-what", "conflict")
-    expect(window.by("fire-result")).to_have_text("Somebody else was faster. It is in cancelled now, version 2.")
+    expect(window.by("fire-result")).to_contain_text("Somebody else was faster. It is in cancelled now, version 2.")
     expect(window.by("state")).to_have_text("cancelled")
     # A cancelled order can't be paid, so there is nothing to try again.
     expect(window.by("fire-again")).to_be_hidden()

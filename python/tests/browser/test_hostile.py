@@ -149,7 +149,8 @@ def test_an_event_with_a_hostile_name_is_fired(fleets, machines):
     fleets.go("#/machine/__proto__%3A__proto__")
     fleets.click_fire("back")
     fleets.by("fire-submit").click()
-    row = fleets.by("event").filter(has_text=NAMES[1]).first
+    # The first leads to a state of this name.
+    row = fleets.by("event").filter(has_text=NAMES[1]).nth(1)
     row.get_by_test_id("fire").click()
     is_whole(fleets)
     fleets.by("fire-submit").click()
