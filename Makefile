@@ -2,6 +2,7 @@
 SHELL  := /bin/bash
 SERVER ?= redis-server
 PORT   ?= 6379
+WEB    ?= 8017
 DATA   ?= data
 TIME   ?= 60
 ROUNDS ?= 300
@@ -17,13 +18,15 @@ PYTHON := tests benches scripts fuzz src/core/tests/golden
 FAULT  := target/fault/release/libredis_state.so
 export SERVER
 
-.PHONY: help run test build build-tests lint bench bench-smoke fuzz miri clean setup setup-bench \
-        test-core test-server test-python package test-matrix test-hostile test-faults test-counts test-memory
+.PHONY: help run console test build build-tests lint bench bench-smoke fuzz miri clean setup setup-bench \
+        test-core test-server test-python test-browser package test-matrix test-hostile test-faults test-counts test-memory
 
 help:
 	@echo 'make run           build, then start a server with the module (PORT=6379 DATA=data)'
+	@echo 'make console       the same with a demo fleet, and the console to look at it (PORT=6379 WEB=8017)'
 	@echo 'make test          every test, on one server'
 	@echo 'make test-python the tests of the Python package, with its types and its style'
+	@echo 'make test-browser  the tests of the console in Chromium'
 	@echo 'make lint          formatting, clippy, ruff, shellcheck, docs, layers'
 	@echo 'make bench         the server benchmarks        make bench-smoke  a small version'
 	@echo 'make fuzz          every fuzz target for TIME=60 seconds'
@@ -50,6 +53,13 @@ run:
 	@$(MAKE) --no-print-directory build
 	@PORT=$(PORT) DATA=$(DATA) scripts/run-server.sh $(MODULE)
 
+# Whoever waits for the build should know before it that a port is taken.
+console:
+	@PORT=$(PORT) WEB=$(WEB) scripts/console.sh --ports
+	@scripts/setup.sh console
+	@$(MAKE) --no-print-directory build
+	@PORT=$(PORT) WEB=$(WEB) scripts/console.sh $(MODULE)
+
 test: setup
 	@echo "make test: building the core's tests and the module side by side; the first time takes some minutes"
 	@$(MAKE) --no-print-directory -j2 test-core build build-tests
@@ -73,6 +83,12 @@ test-python: package
 	@# ARGS may choose tests of the module only: pytest says 5 if there is none here.
 	MODULE=$(MODULE) $(PY) -m pytest python/tests -o pythonpath='tests ../tests/support' $(ARGS) \
 	    || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
+
+# CHROMIUM=/path names another browser than `chromium`, SHOTS=folder keeps a picture of each test's end.
+test-browser:
+	@scripts/setup.sh browser
+	@$(MAKE) --no-print-directory build package
+	MODULE=$(MODULE) $(PY) -m pytest python/tests/browser -o pythonpath='tests ../tests/support' $(ARGS)
 
 lint:
 	@scripts/setup.sh lint

@@ -2,7 +2,7 @@
 # Provides the programs that a make target needs. Changes nothing if all of them are present. Installs
 # missing ones with apt if it may, and otherwise prints the command that installs them.
 #
-#   scripts/setup.sh run|test|lint|bench|core-memory|matrix|fuzz
+#   scripts/setup.sh run|console|test|browser|lint|bench|core-memory|matrix|fuzz
 #
 # The presence of a program proves little: a compiler may be unable to link, Rust may be too old, a
 # virtual environment may be incomplete. So the script tries each program out.
@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 SERVER=${SERVER:-redis-server}
+CHROMIUM=${CHROMIUM:-chromium}
 REDIS_MIN=7.0
 PYTHON_MIN=3.10 # the oldest version that tests/requirements.txt supports
 RUST_MIN=$(sed -n 's/^rust-version *= *"\([0-9.]*\)".*/\1/p' Cargo.toml)
@@ -39,7 +40,7 @@ missing_for_run() {
     [ "$SERVER" != redis-server ] || have redis-server || lack redis-server 'no redis-server'
     runs redis-cli --version || lack redis-tools 'no redis-cli that runs'
 }
-missing_for_test() {
+missing_for_python() {
     missing_for_run
     have python3 || lack python3 'no python3'
     runs python3 -c 'import ensurepip, venv' || lack python3-venv 'no python3 that can make a virtual environment'
@@ -47,13 +48,17 @@ missing_for_test() {
 missing() {
     case $1 in
         run) missing_for_run ;;
-        test) missing_for_test ;;
-        lint) missing_for_test; have shellcheck || lack shellcheck 'no shellcheck' ;;
-        bench) missing_for_test; missing_valgrind ;;
-        matrix) missing_for_test; missing_debootstrap ;;
+        console | test) missing_for_python ;;
+        browser) missing_for_python; missing_chromium ;;
+        lint) missing_for_python; have shellcheck || lack shellcheck 'no shellcheck' ;;
+        bench) missing_for_python; missing_valgrind ;;
+        matrix) missing_for_python; missing_debootstrap ;;
         core-memory) missing_for_build; missing_valgrind ;;
         fuzz) missing_for_build; links c++ c++ || lack build-essential 'no C++ compiler (c++) that can link a program' ;;
     esac
+}
+missing_chromium() {
+    [ "$CHROMIUM" != chromium ] || runs chromium --version || lack chromium 'no chromium that runs'
 }
 missing_valgrind() { runs valgrind -q true || lack valgrind 'no valgrind that runs'; }
 missing_debootstrap() {
@@ -164,16 +169,38 @@ need_python() {
 # environment's Python still exists or is the same, so the packages are imported too.
 venv_is_whole() {
     cmp -s tests/requirements.txt .venv/requirements.txt \
-        && .venv/bin/python -c 'import hatchling, lark, mypy, pytest, pytest_timeout, redis, rich, xdist' 2>/dev/null
+        && imports hatchling, lark, mypy, pytest, pytest_timeout, redis, rich, starlette, uvicorn, xdist
+}
+imports() { .venv/bin/python -c "import $*" 2>/dev/null; }
+make_venv() { python3 -m venv --clear .venv >&2 || fail 'python3 could not make .venv'; }
+pip_install() {
+    .venv/bin/python -m pip install -q --disable-pip-version-check "$@" >&2 \
+        || fail "pip could not install $what into .venv" \
+            'its own lines above say why; without a network it can do nothing'
 }
 need_venv() {
+    local what=tests/requirements.txt
     venv_is_whole && return 0
-    say "making .venv with tests/requirements.txt"
-    python3 -m venv --clear .venv >&2 || fail 'python3 could not make .venv'
-    .venv/bin/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt >&2 \
-        || fail 'pip could not install tests/requirements.txt into .venv' \
-            'its own lines above say why; without a network it can do nothing'
+    say "making .venv with $what"
+    make_venv
+    pip_install -r tests/requirements.txt
     cp tests/requirements.txt .venv/requirements.txt
+}
+need_playwright() {
+    local what=tests/requirements-browser.txt
+    cmp -s $what .venv/requirements-browser.txt && imports playwright && return 0
+    say "adding $what to .venv"
+    pip_install -r $what
+    cp $what .venv/requirements-browser.txt
+}
+# The console needs a small part of tests/requirements.txt. An environment that has it stays as it is. A new one gets no
+# more than that, in the versions of that file; the tests replace it by theirs.
+need_console_venv() {
+    local what='the package and its console'
+    imports click, defusedxml, graphviz, lark, redis, rich, starlette, uvicorn, yaml && return 0
+    say "making .venv with $what"
+    make_venv
+    PIP_CONSTRAINT=tests/requirements.txt pip_install './python[console]'
 }
 
 # ---- the server -------------------------------------------------------------------------------
@@ -186,6 +213,8 @@ need_server() {
         || fail "SERVER=$SERVER is no server of Redis or Valkey: ${said%%$'\n'*}"
     at_least "${version#v=}" "$REDIS_MIN" || fail "SERVER=$SERVER is ${version#v=}; $REDIS_MIN or newer is needed"
 }
+
+need_chromium() { runs "$CHROMIUM" --version || fail "CHROMIUM=$CHROMIUM doesn't run"; }
 
 # The export tests draw with Graphviz, and are skipped without it. Installs it if apt may.
 offer_graphviz() {
@@ -209,16 +238,18 @@ offer_postgresql() {
 
 purpose=${1:-test}
 case $purpose in
-    run | test | lint | bench | core-memory | matrix | fuzz) ;;
+    run | console | test | browser | lint | bench | core-memory | matrix | fuzz) ;;
     *) say "unknown purpose '$purpose'"; exit 2 ;;
 esac
 # apt can't install a server that SERVER names, so problems with it are reported first.
-case $purpose in run | test | bench) [ "$SERVER" = redis-server ] || need_server ;; esac
+case $purpose in run | console | test | browser | bench) [ "$SERVER" = redis-server ] || need_server ;; esac
 install_packages "$purpose"
 need_rust
 case $purpose in
     run) need_server ;;
+    console) need_server; need_python; need_console_venv ;;
     test) need_server; need_python; need_venv; offer_graphviz ;;
+    browser) need_server; need_python; need_venv; need_playwright; need_chromium ;;
     lint) need_lints; need_python; need_venv ;;
     bench) need_server; need_python; need_venv; offer_postgresql ;;
     matrix) need_python; need_venv ;;

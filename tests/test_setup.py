@@ -30,6 +30,15 @@ esac
 """
 
 
+# Such an environment imports nothing until something is installed, and notes what.
+IMPORTS_AFTER_PIP = r"""printf '#!/bin/sh
+case "$1" in
+    -c) [ -e pip ] ;;
+    -m) echo "$* with $PIP_CONSTRAINT" >>pip ;;
+esac
+'"""
+
+
 class Machine:
     def __init__(self, folder):
         self.bin, self.root, self.project = folder / "bin", folder / "root", folder / "project"
@@ -37,7 +46,8 @@ class Machine:
             made.mkdir(parents=True)
         shutil.copytree(ROOT / "scripts", self.project / "scripts")
         shutil.copy(ROOT / "Cargo.toml", self.project)
-        shutil.copy(ROOT / "tests/requirements.txt", self.project / "tests")
+        for name in ("requirements.txt", "requirements-browser.txt"):
+            shutil.copy(ROOT / "tests" / name, self.project / "tests")
         for tool in (*TOOLS, "chmod", "mkdir"):
             self.link(tool)
         self.program("cc", COMPILER)
@@ -49,6 +59,7 @@ class Machine:
             "redis-server": "Redis server v=7.0.15 sha=0",
             "redis-cli": "redis-cli 7.0.15",
             "dot": "",
+            "chromium": "Chromium 131.0",
         }.items():
             self.says(name, says)
         self.library("libclang.so.1").write_bytes(b"\x7fELF")
@@ -291,6 +302,42 @@ def test_a_server_that_is_none_or_does_not_run(machine):
 def test_a_valkey_server(machine):
     machine.says("valkey-server", "Valkey server v=8.1.1 sha=0")
     assert machine.setup("run", SERVER=os.fspath(machine.bin / "valkey-server")) == (True, "")
+
+
+# ---- the console and its tests ------------------------------------------------------------------
+
+
+def test_the_console_needs_less_than_the_tests(machine):
+    said = "setup: making .venv with the package and its console\nmade\n"
+    # An environment without the packages fails to import them, until the console's are installed.
+    machine.program("python3", PYTHON.replace("printf '#!/bin/sh\\n'", IMPORTS_AFTER_PIP))
+    assert machine.setup("console") == (True, said)
+    assert machine.setup("console") == (True, "")
+    (asked,) = (machine.project / "pip").read_text().splitlines()
+    assert asked.endswith("./python[console] with tests/requirements.txt")
+    # Nor does it throw away what the tests have made.
+    assert "making .venv with tests/requirements.txt" in machine.setup("test")[1]
+    assert machine.setup("console") == (True, "")
+
+
+def test_the_console_needs_what_a_run_needs(machine):
+    machine.lacks("redis-server")
+    machine.fails("python3")
+    ready, said = machine.setup("console")
+    assert not ready and "apt-get install python3-venv redis-server\n" in said
+
+
+def test_the_tests_of_the_browser(machine):
+    ready, said = machine.setup("browser")
+    assert ready and said.endswith("setup: adding tests/requirements-browser.txt to .venv\n")
+    assert machine.setup("browser") == (True, "")
+    machine.lacks("chromium")
+    ready, said = machine.setup("browser")
+    assert not ready and "apt-get install chromium\n" in said
+    ready, said = machine.setup("browser", CHROMIUM="/nowhere/chrome")
+    assert not ready and "CHROMIUM=/nowhere/chrome doesn't run" in said
+    machine.says("chrome", "Chrome 131.0")
+    assert machine.setup("browser", CHROMIUM=os.fspath(machine.bin / "chrome")) == (True, "")
 
 
 # ---- PostgreSQL ---------------------------------------------------------------------------------

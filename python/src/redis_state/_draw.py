@@ -38,6 +38,11 @@ def time_shown(ms: Optional[int]) -> str:
     return f"after {ms // size} {unit}"
 
 
+def label(name: str) -> str:
+    """Writes a name as a Graphviz label: backslashes, quotes and HTML entities have a meaning there."""
+    return shown(name).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+
+
 def _lines(definition: Definition, current: Optional[str]) -> Iterator[str]:
     ids = {state: f"s{at}" for at, state in enumerate(definition.states)}
     yield "digraph machine {"
@@ -47,7 +52,7 @@ def _lines(definition: Definition, current: Optional[str]) -> Iterator[str]:
     for state, node in ids.items():
         final = ", peripheries=2" if is_final(definition, state) else ""
         here = ', style="rounded,filled", fillcolor="#ffcc33"' if state == current else ""
-        yield f'    {node} [label="{_label(state)}"{final}{here}];'
+        yield f'    {node} [label="{label(state)}"{final}{here}];'
     if definition.any:
         yield '    any [shape=circle, label="*"];'
     if any(timer.to is None for timer in definition.after.values()):
@@ -60,13 +65,8 @@ def _lines(definition: Definition, current: Optional[str]) -> Iterator[str]:
 def _arrows(definition: Definition, ids: dict[str, str]) -> Iterator[str]:
     for state, event, target in arrows(definition):
         source = "any" if state is None else ids[state]
-        text = f' [label="{_label(event)}"]' if event else ""
+        text = f' [label="{label(event)}"]' if event else ""
         yield f"    {source} -> {ids[target]}{text};"
     for state, timer in timers(definition):
         to = "deleted" if timer.to is None else ids[timer.to]
         yield f'    {ids[state]} -> {to} [label="{time_shown(timer.ms)}", style=dashed];'
-
-
-def _label(name: str) -> str:
-    """Writes a name as a Graphviz label: backslashes, quotes and HTML entities have a meaning there."""
-    return shown(name).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")

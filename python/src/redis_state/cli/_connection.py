@@ -7,7 +7,7 @@ from typing import Any, Optional, Union
 
 import click
 import redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import NoPermissionError, ResponseError
 from redis.retry import Retry
 
@@ -20,15 +20,27 @@ _SOCKET_TIMEOUT = 30.0
 _TRIES = 3
 
 
-def connected(url: str, cluster: bool, sentinel: Optional[str]) -> Union[redis.Redis, redis.RedisCluster]:
-    """Returns a client for the URL. Nothing is sent yet, except to find the nodes of a cluster."""
+def connected(
+    url: str, cluster: bool, sentinel: Optional[str], patience: Optional[float] = None
+) -> Union[redis.Redis, redis.RedisCluster]:
+    """Returns a client for the URL. Nothing is sent yet, except to find the nodes of a cluster.
+
+    With `patience`, in seconds, a command waits no longer than that, and isn't tried again but in a cluster.
+    """
     if cluster and sentinel is not None:
         raise click.UsageError("--cluster and --sentinel: expected only one of them")
-    options: dict[str, Any] = {"socket_connect_timeout": _CONNECT_TIMEOUT, "socket_timeout": _SOCKET_TIMEOUT}
+    options: dict[str, Any] = {
+        "socket_connect_timeout": patience or _CONNECT_TIMEOUT,
+        "socket_timeout": patience or _SOCKET_TIMEOUT,
+    }
+    tries = 0 if patience else _TRIES
     try:
         if cluster:
+            # Where it tries again, redis-py has looked for the primaries again.
+            if patience:
+                options["retry"] = Retry(NoBackoff(), 1)
             return redis.RedisCluster.from_url(url, **options)
-        options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.1), _TRIES)
+        options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.1), tries)
         if sentinel is not None:
             return _primary_of(url, sentinel, options)
         return redis.Redis.from_url(url, **options)

@@ -1,5 +1,6 @@
 """The subcommands, one a file."""
 
+from redis_state.cli.commands.console import console
 from redis_state.cli.commands.convert import convert
 from redis_state.cli.commands.draw import draw
 from redis_state.cli.commands.fleet import fleet
@@ -11,4 +12,4 @@ from redis_state.cli.commands.stuck import stuck
 from redis_state.cli.commands.sweep import sweep
 from redis_state.cli.commands.watch import watch
 
-ALL = (convert, lint, draw, show, history, watch, fleet, stuck, sweep, migrate)
+ALL = (convert, lint, draw, show, history, watch, fleet, stuck, sweep, migrate, console)
