@@ -16,7 +16,7 @@ from redis_state.console._backend import BATCH, looked_at, next_page
 # How many machines a list shows. Others are kept in reserve, for those that move and leave the list.
 SHOWN = 20
 _KEPT = 3 * SHOWN
-# How many keys a slice visits. The server ends it after 3 ms.
+# How many keys a slice visits. The server ends it after 2 ms.
 _SLICE = 500
 # How often the lists are looked at again until all that is shown is true.
 _LOOKS = 3
