@@ -321,7 +321,7 @@ function pathOf([first, ...rest]) {
 function sentence({ states }, { from, to, event, timer }) {
   const start = from === null ? "any state" : shown(states[from], 100);
   const end = to === null ? "deleted" : shown(states[to], 100);
-  return `${start} → ${end}${timer ? ", by a timer" : event ? `, by ${shown(event, 100)}` : ""}`;
+  return `${start} → ${end}${timer ? ", by a timer" : event ? `, on ${shown(event, 100)}` : ""}`;
 }
 
 /** Which edges a machine went, and how long ago in moves: 0, 1, 2, and 3 for all before. */

@@ -90,7 +90,7 @@ function path({ kind, from, to, event }) {
     from_,
     from_ && h("span", { class: "arrow", "aria-label": "to" }, "→"),
     end,
-    event !== "" && h("span", { class: "by-event", data: { testid: "move-event" } }, "by ", nameNode(event, "event-name")),
+    event !== "" && h("span", { class: "on-event", data: { testid: "move-event" } }, "on ", nameNode(event, "event-name")),
   );
 }
 
