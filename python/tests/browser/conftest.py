@@ -20,7 +20,7 @@ from commandline import start
 from harness import SLOWDOWN
 
 CHROMIUM = os.environ.get("CHROMIUM", "chromium")
-PATIENCE = 15_000 * SLOWDOWN
+PATIENCE = 30_000 * SLOWDOWN
 expect.set_options(timeout=PATIENCE)
 # What a browser says by itself of an answer that is an error. The tests look at what the page makes of it.
 ERRORS_OF_ANSWERS = re.compile(r"Failed to load resource: (the server responded|net::ERR_)")
