@@ -111,7 +111,7 @@ export class Diagram {
       if (definition === this.#definition) this.#build({ ...places, direction });
     } catch {
       if (definition !== this.#definition) return;
-      this.#say("failed", "The picture can't be drawn in this browser. The table has all moves.");
+      this.#say("failed", "The picture could not be drawn. The table has all moves.");
       this.moves.open();
     }
   }
