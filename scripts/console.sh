@@ -75,8 +75,9 @@ await() {
     done
 }
 
-has_address() { grep -qm 1 'http://' "$folder/console.log"; }
-has_fleet() { grep -qm 1 machines "$folder/fleet.log"; }
+# The files come a moment after the programs are started.
+has_address() { grep -qsm 1 'http://' "$folder/console.log"; }
+has_fleet() { grep -qsm 1 machines "$folder/fleet.log"; }
 
 start server "$server" --port "$port" --bind 127.0.0.1 --dir "$folder" --save '' --loadmodule "$module"
 await listens "$port"

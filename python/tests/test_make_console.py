@@ -49,8 +49,10 @@ class Demo:
         return re.fullmatch(r"  The console:  (http://127\.0\.0\.1:\d+/#token=\S+)\n", line)[1]
 
     def children(self):
-        """Returns the process ids of the server, of the fleet and of the console. A fourth may print."""
-        return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[:3]
+        """Returns the process ids of the server, of the fleet and of the console, when no other program prints."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        # While one ends, the kernel may leave out another.
+        return wait_until(lambda: len(found := path.read_text().split()) == 3 and found, "three programs to run")
 
     def ended(self):
         """Waits for the end. Returns the exit code and what was printed to stderr."""
