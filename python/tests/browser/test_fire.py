@@ -62,6 +62,16 @@ def test_fire_by_click(look, machines):
     assert move.id != ""
 
 
+def test_fire_where_the_page_comes_by_plain_http(look, machines):
+    """Of another machine's pages, browsers trust only those that come by HTTPS, and keep this function from the others."""
+    window = look("order:1")
+    window.page.evaluate("delete Crypto.prototype.randomUUID")
+    window.click_fire("pay")
+    window.by("fire-submit").click()
+    expect(window.by("state")).to_have_text("paid")
+    assert len(machines.history("order:1", count=1)[0].id) == 32
+
+
 def test_the_picture_shows_where_it_is_and_which_way_it_came(look):
     window = look("order:2")
     expect(window.by("diagram")).to_have_attribute("data-status", "drawn")

@@ -89,7 +89,7 @@ export class FireDialog {
 
   #begin(machine, event, targets) {
     // The id makes it safe to send the same move again when nobody knows whether the first one has arrived.
-    this.#move = { key: machine.key, event, version: machine.version, id: crypto.randomUUID(), targets };
+    this.#move = { key: machine.key, event, version: machine.version, id: newId(), targets };
     this.title.replaceChildren("Fire ", event === "" ? "a move without a name" : nameNode(event, "event-name"));
     this.#showTargets(machine.state, targets);
     this.#showResult(null);
@@ -191,4 +191,9 @@ export class FireDialog {
   #closed() {
     this.#move = null;
   }
+}
+
+/** Returns 128 random bits. `crypto.randomUUID` would do, but is missing in pages that come from elsewhere by plain HTTP. */
+function newId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
