@@ -37,9 +37,9 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # As a terminal's: a group of its own, and Ctrl-C isn't ignored.
+            # As a terminal's: a group of its own, and no signal is ignored, which bash couldn't change.
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGINT, signal.SIGHUP)],
         )
 
     def address(self):
