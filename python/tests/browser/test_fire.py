@@ -78,7 +78,7 @@ def test_the_picture_shows_where_it_is_and_which_way_it_came(look):
     picture = window.by("diagram")
     expect(picture.locator("g.current title")).to_have_text("paid")
     expect(picture.locator("g.visited title")).to_have_text("new")
-    expect(picture.locator("g.edge.went title")).to_have_text("new → paid, by pay")
+    expect(picture.locator("g.edge.went title")).to_have_text("new → paid, on pay")
     # To two states by refund, to one by ship, to itself, and by the event of `any`.
     expect(picture.locator("g.edge.can")).to_have_count(5)
     window.click_fire("ship")
