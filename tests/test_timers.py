@@ -1042,7 +1042,7 @@ def test_an_evicted_key_does_not_fire(server):
     assert 0 < left < 2000
     # Some are freed in the background.
     wait_until(lambda: figures(server)["pending"] == left, f"{left} to be left, not {figures(server)}")
-    server.run("FLUSHALL")
+    server.run("FLUSHALL", "SYNC")
     assert figures(server)["pending"] == 0
 
 
@@ -1497,7 +1497,7 @@ def test_the_figures(idle):
     idle.run("SM.FORCE", "m", "wait", "AFTER", 1)
     wait_until(lambda: figures(idle)["fired"] == 3, "the timer")
     assert figures(idle)["late_max_ms"] == now["late_max_ms"] >= figures(idle)["late_last_ms"]
-    idle.run("FLUSHALL")
+    idle.run("FLUSHALL", "SYNC")
     assert figures(idle)["pending"] == 0 and figures(idle)["fired"] == 3
 
 
