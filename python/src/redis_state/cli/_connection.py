@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Optional, Union
 
 import click
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from redis_state import StateMachines
@@ -75,15 +74,3 @@ def check_whole(machines: StateMachines) -> None:
         return
     if enabled:
         raise click.ClickException("the server is a node of a cluster and knows only its own machines: add --cluster")
-
-
-def server_now(machines: StateMachines) -> int:
-    """Returns the server's time in milliseconds since 1970, by which IDLE goes too."""
-    client: Any = machines.client
-    where = {"target_nodes": client.get_primaries()[0]} if hasattr(client, "get_primaries") else {}
-    try:
-        seconds, microseconds = client.execute_command("TIME", **where)
-    except NoPermissionError:
-        # Who may not ask goes by the clock here. Whether a machine is idle, the server says all the same.
-        return int(time.time() * 1000)
-    return int(seconds) * 1000 + int(microseconds) // 1000

@@ -10,8 +10,9 @@ from typing import Any, Optional
 from redis.exceptions import ResponseError
 
 from redis_state import Info, StateMachines, _requests
+from redis_state._clock import server_now
 from redis_state._faults import said
-from redis_state.console._backend import Backend, Page, looked_at, next_page, server_name, server_now
+from redis_state.console._backend import Backend, Page, looked_at, next_page, server_name
 from redis_state.console._body import Body
 from redis_state.console._faults import bad_request
 from redis_state.console._fleets import Fleets

@@ -83,18 +83,6 @@ class Backend:
         return self._machines
 
 
-def server_now(machines: StateMachines) -> int:
-    """Returns the server's time in milliseconds since 1970."""
-    client: Any = machines.client
-    where = {"target_nodes": client.get_primaries()[0]} if hasattr(client, "get_primaries") else {}
-    try:
-        seconds, microseconds = client.execute_command("TIME", **where)
-    except NoPermissionError:
-        # Who may not ask goes by the clock here.
-        return int(time.time() * 1000)
-    return int(seconds) * 1000 + int(microseconds) // 1000
-
-
 def server_name(machines: StateMachines) -> str:
     """Returns what the server is, as `Redis 7.0.15`; without the version if this user may not ask."""
     client: Any = machines.client

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, Optional
 from redis.exceptions import ResponseError
 
 from redis_state import Info, NotPermitted, StateMachines, _requests
+from redis_state._clock import server_now
 from redis_state._faults import said
-from redis_state.console._backend import Backend, looked_at, next_page, server_now
+from redis_state.console._backend import Backend, looked_at, next_page
 from redis_state.console._faults import Refusal, unreachable
 from redis_state.console._fleets import Fleets
 from redis_state.console._views import Pictures, ms, row

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from redis_state import Info, StateMachines
-from redis_state.cli._connection import server_now
+from redis_state._clock import server_now
 from redis_state.cli._escape import shown
 from redis_state.cli._output import print_fields, print_json
 from redis_state.cli._settings import Settings, json_option, pass_settings, server_options

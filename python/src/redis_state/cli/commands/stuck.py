@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from redis_state import Info, StateMachines
-from redis_state.cli._connection import check_whole, server_now
+from redis_state._clock import server_now
+from redis_state.cli._connection import check_whole
 from redis_state.cli._escape import shown
 from redis_state.cli._fleets import BATCH, SCAN_COUNT, batches, check_states, counted, key_bytes, key_text
 from redis_state.cli._looks import looked_at

@@ -9,7 +9,8 @@ import click
 from redis.exceptions import ResponseError
 
 from redis_state import Info, StateMachines
-from redis_state.cli._connection import check_whole, server_now
+from redis_state._clock import server_now
+from redis_state.cli._connection import check_whole
 from redis_state.cli._escape import shown
 from redis_state.cli._faults import FAILED
 from redis_state.cli._fleets import SCAN_COUNT, check_states, counted, key_bytes, key_text
