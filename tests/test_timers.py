@@ -938,7 +938,7 @@ def test_restored_over_a_later_deadline(idle):
     idle.run("RESTORE", "another", 0, soon)
     assert figures(idle)["pending"] == 3
     assert "BUSYKEY" in error_of(idle, "RESTORE", "late", 0, late)
-    error_of(idle, "RESTORE", "broken", 0, soon[:-1] + b"?")
+    error_of(idle, "RESTORE", "broken", 0, soon[:-1] + bytes([soon[-1] ^ 1]))
     assert figures(idle)["pending"] == 3
     wake(idle)
     for key in ("late", "another"):
