@@ -256,6 +256,9 @@ fn fire(context: Context<'_>, begin: Instant) -> u64 {
         if locked.waiting_until > now {
             return locked.waiting_until - now;
         }
+        if locked.index.settle_first(now) {
+            continue;
+        }
         let Some(due) = locked.index.first_due(now) else {
             return 0;
         };

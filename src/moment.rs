@@ -77,11 +77,11 @@ impl<'a> Moment<'a> {
         }
     }
 
-    /// Returns the moment as it is replicated: the time, the user, whom the caller acts for, and why. Each
-    /// text stands behind its length in bytes, as in `1795582049298 7:default 5:clerk 4:paid`. Texts that
-    /// are absent at the end are left out, others are `0:`.
+    /// Returns the moment as it is replicated: `AT`, the time, the user, whom the caller acts for, and why.
+    /// Each text stands behind its length in bytes, as in `AT 1795582049298 7:default 5:clerk 4:paid`.
+    /// Texts that are absent at the end are left out, others are `0:`.
     ///
-    /// All of it is one argument, because the server takes some 800 instructions for each argument that it
+    /// All of it is one argument, because the server takes some 900 instructions for each argument that it
     /// writes to the append-only file.
     pub fn to_text(&self, by: &str, reason: Option<&str>) -> Vec<u8> {
         let mut text = Vec::new();
@@ -102,6 +102,7 @@ impl<'a> Moment<'a> {
 
     fn write(&self, by: &str, reason: Option<&str>, out: &mut Vec<u8>) {
         let user = self.user.name();
+        out.extend_from_slice(b"AT ");
         out.extend_from_slice(itoa::Buffer::new().format(self.at).as_bytes());
         if !user.is_empty() || !by.is_empty() || reason.is_some() {
             write_field(user, out);
@@ -131,7 +132,7 @@ pub struct Replicated<'a> {
 }
 
 impl<'a> Replicated<'a> {
-    /// Reads what [`Moment::to_text`] wrote. Returns nothing of what it can't have written.
+    /// Reads what [`Moment::to_text`] wrote behind `AT`. Returns nothing of what it can't have written.
     pub fn read(text: &'a [u8]) -> Option<Self> {
         let end = text.iter().position(|&byte| byte == b' ');
         let (at, mut rest) = text.split_at(end.unwrap_or(text.len()));

@@ -12,7 +12,7 @@ use crate::config;
 use crate::errors::CommandError;
 use crate::moment::Moment;
 use crate::server::context::Context;
-use crate::server::strings::{Args, OwnedStr, Sent, Str, Word};
+use crate::server::strings::{Args, OwnedStr, Str};
 
 /// Returns the rules for this call. Replicated and replayed commands run by the documented rules,
 /// because the primary wrote them for these rules.
@@ -23,15 +23,6 @@ pub fn rules_for(context: Context<'_>) -> Rules {
         _ => Rules::Documented,
     }
 }
-
-/// The word that introduces a moment.
-static AT: Word = Word::new(b"AT");
-
-/// The word that introduces an entry.
-static ENTRY: Word = Word::new(b"ENTRY");
-
-/// The word that introduces how many entries a stream has.
-static LEFT: Word = Word::new(b"LEFT");
 
 /// Replicates a command as it came, with its moment. The texts of `BY` and `REASON` go with the moment.
 pub fn replicate_with_moment(
@@ -46,13 +37,13 @@ pub fn replicate_with_moment(
     moment.with_text(options.by, options.reason, |text| match own {
         // The key and what to do come first, and each option has its value.
         [key, what, rest @ ..] if texts > 0 && rest.len() == 2 * texts => {
-            context.replicate_with(command, &[*key, *what], (&AT, text));
+            context.replicate_with(command, &[*key, *what], text);
         }
         [key, what, rest @ ..] if texts > 0 => {
             let kept = [&[*key, *what], &without_texts(rest)[..]].concat();
-            context.replicate_with(command, &kept, (&AT, text));
+            context.replicate_with(command, &kept, text);
         }
-        _ => context.replicate_with(command, own, (&AT, text)),
+        _ => context.replicate_with(command, own, text),
     });
 }
 
@@ -83,9 +74,9 @@ pub struct Emitted<'a> {
     pub left: Option<u64>,
 }
 
-/// Replicates a command as it came, with the entry that it wrote: `ENTRY`, the id and the user as one
-/// argument; `AT` and the time of a timed machine; and, where old entries were removed, `LEFT` with the
-/// number of those that stay. How many `MAXLEN` removes depends on a config, which a replica may have
+/// Replicates a command as it came, with the entry that it wrote: `ENTRY`, its id and the user; `AT` and
+/// the time of a timed machine; and, where old entries were removed, `LEFT` with the number of those that
+/// stay. Each is one argument. How many `MAXLEN` removes depends on a config, which a replica may have
 /// otherwise.
 ///
 /// This is one command, without an XADD beside it, so that a replica does all of it or nothing.
@@ -95,24 +86,20 @@ pub fn replicate_with_entry(
     args: Args<'_>,
     emitted: &Emitted<'_>,
 ) {
-    let entry = [emitted.id, b" ", emitted.user].concat();
+    let entry = [b"ENTRY ", emitted.id, b" ", emitted.user].concat();
     if emitted.at.is_none() && emitted.left.is_none() {
-        return context.replicate_with(command, args.from(1), (&ENTRY, &entry));
+        return context.replicate_with(command, args.from(1), &entry);
     }
-    let own = |text: &[u8]| OwnedStr::new(context, text);
-    let number = |number: u64| own(itoa::Buffer::new().format(number).as_bytes());
-    let entry = own(&entry);
-    let (at, left) = (emitted.at.map(number), emitted.left.map(number));
-    let [at, left] = [&at, &left].map(|number| number.as_ref().map(Sent::Owned));
-    let [word, entry] = [Sent::Word(&ENTRY), Sent::Owned(&entry)];
-    let (moment, limit) = (Sent::Word(&AT), Sent::Word(&LEFT));
-    let more: &[_] = match (at, left) {
-        (Some(at), Some(left)) => &[word, entry, moment, at, limit, left],
-        (Some(at), None) => &[word, entry, moment, at],
-        (None, Some(left)) => &[word, entry, limit, left],
-        (None, None) => &[word, entry],
-    };
-    context.replicate_with_more(command, args, more);
+    let number = |word: &str, number: u64| format!("{word} {number}").into_bytes();
+    let (at, left) = (emitted.at, emitted.left);
+    let more = [
+        Some(entry),
+        at.map(|at| number("AT", at)),
+        left.map(|left| number("LEFT", left)),
+    ];
+    let more = more.into_iter().flatten();
+    let more: Vec<_> = more.map(|text| OwnedStr::new(context, &text)).collect();
+    context.replicate_with_more(command, args, &more);
 }
 
 /// Replicates a command of version 1.0, whose arguments are told by their position, with all of
@@ -125,7 +112,7 @@ pub fn replicate_positional(
     moment: &Moment<'_>,
 ) {
     let text = moment.to_text("", None);
-    context.replicate(command, key, &[rest, &[AT.bytes(), &text]].concat());
+    context.replicate(command, key, &[rest, &[&text[..]]].concat());
 }
 
 /// Replicates what a move by the rules of the old module made of a machine.

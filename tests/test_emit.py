@@ -170,9 +170,9 @@ SYNTAX = [
     (["FIRE", "pay", "REASON", b"\xff"], "ERR invalid reason: not UTF-8 at byte 0"),
     (["FIRE", "pay", "AFTER", "5"], "ERR the state 'paid' has no timer in the definition"),
     # What replication adds, clients may not.
-    (["FIRE", "pay", "ENTRY", "1-1", "user"], "ERR unknown option 'ENTRY' for SM.EMIT"),
-    (["FIRE", "pay", "AT", "1", "user"], "ERR unknown option 'AT' for SM.EMIT"),
-    (["FIRE", "pay", "MAXLEN", "5", "LEFT", "1"], "ERR unknown option 'LEFT' for SM.EMIT"),
+    (["FIRE", "pay", "ENTRY 1-1 user"], "ERR unknown option 'ENTRY 1-1 user' for SM.EMIT"),
+    (["FIRE", "pay", "AT 1 4:user"], "ERR unknown option 'AT 1 4:user' for SM.EMIT"),
+    (["FIRE", "pay", "MAXLEN", "5", "LEFT 1"], "ERR unknown option 'LEFT 1' for SM.EMIT"),
 ]
 
 
@@ -530,7 +530,7 @@ def test_a_timer_and_an_entry_are_replicated_in_order_as_one_unit(servers):
     names = [line.split()[0].upper() for line in seen if line.split()[0].upper() not in ("SELECT", "PING", "REPLCONF")]
     assert names[-6:] == ["MULTI", "SM.NEW", "SM.TIMEOUT", "SM.EMIT", "EXEC", "SET"], seen
     (emit,) = [line for line in seen if line.startswith("SM.EMIT")]
-    assert "ENTRY" in emit and "XADD" not in " ".join(seen)
+    assert "ENTRY " in emit and "XADD" not in " ".join(seen)
 
 
 # ---- clusters --------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ FAILS = {
     "no machine to move": ("SM.MOVE", "secret-missing", "secret-paid"),
     "unknown option of a move": ("SM.MOVE", KEY, "secret-paid", "secret-option"),
     "no number": ("SM.MOVE", KEY, "secret-paid", "IFVERSION", "secret-version"),
-    "no time": ("SM.MOVE", KEY, "secret-paid", "AT", "secret-time", "secret-user"),
+    "no time": ("SM.MOVE", KEY, "secret-paid", "AT secret-time 11:secret-user"),
     "no text": ("SM.MOVE", KEY, "secret-paid", "BY", b"secret-\xff"),
     "too long": ("SM.MOVE", KEY, "secret-paid", "ID", "secret" * 20),
     "no timer": ("SM.MOVE", KEY, "secret-paid", "AFTER", "5"),
@@ -92,9 +92,9 @@ def test_a_failed_replay_shows_the_key_otherwise(servers, command):
 TOO_MANY = [
     ("SM.CREATE", KEY, "secret-argument"),
     ("SM.CREATE", KEY, "secret-option", "5", "secret-user"),
-    ("SM.CREATE", KEY, "AT", "5", "secret-user"),
+    ("SM.CREATE", KEY, "AT 5 11:secret-user"),
     ("SM.LOAD", KEY, "secret-record", "secret-argument"),
-    ("SM.LOAD", KEY, "secret-record", "AT", "5", "secret-user"),
+    ("SM.LOAD", KEY, "secret-record", "AT 5 11:secret-user"),
 ]
 
 

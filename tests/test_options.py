@@ -132,7 +132,7 @@ def test_right_values(db, command, option):
 @each_command
 def test_an_unknown_option(refuse, command):
     others = set(RIGHT) - set(OPTIONS[command])
-    for option in ("NO", "", "AT", "COUNT", "FORCE", "LIST", "NX", "GET", *sorted(others)):
+    for option in ("NO", "", "AT", "AT 5", "FROM 5", "COUNT", "FORCE", "LIST", "NX", "GET", *sorted(others)):
         assert refuse(command, option) == unknown(command, option)
         assert refuse(command, option, *RIGHT.get(option, ["1", "x"])) == unknown(command, option)
     assert refuse(command, b"\xff").startswith(b"-ERR unknown option ")
@@ -311,7 +311,7 @@ def test_the_largest_count(db):
 
 # ---- anything ---------------------------------------------------------------------------------------
 
-WORDS = [*RIGHT, "AT", "NO", "to", "ReNaMe", "ifversion", "id", ""]
+WORDS = [*RIGHT, "AT", "AT 5", "NO", "to", "ReNaMe", "ifversion", "id", ""]
 VALUES = [
     "new", "paid", "sent", "archived", "nowhere", "", "1", "2", "0", "-1", "4294967295", "4294967296",
     "9007199254740991", "9007199254740992", "x" * 64, "x" * 65, "x" * 257, "é", b"\xff", "ID", "TO",

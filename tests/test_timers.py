@@ -198,12 +198,12 @@ def test_what_a_timer_replicates(servers):
     server.run("SM.NEW", "m", ORDER, "DUE", "0")
     due = str(info(server, "m")["due"])
     assert server.run("SM.TIMEOUT", "m") == [b"moved", b"expired", 2]
-    assert logged(server)[1:] == [["SM.TIMEOUT", "m", "AT", due]]
+    assert logged(server)[1:] == [["SM.TIMEOUT", "m", f"AT {due}"]]
     wake(server)
     server.run("SM.FORCE", "m", "new", "DUE", "0")
     wait_for_state(server, "m", "expired")
     due = str(history(server, "m")[0]["at"])
-    assert logged(server)[3:] == [["SM.TIMEOUT", "m", "AT", due]]
+    assert logged(server)[3:] == [["SM.TIMEOUT", "m", f"AT {due}"]]
     before = digest(server), history(server, "m")
     server.kill()
     server.start()
@@ -458,7 +458,7 @@ def test_only_replication_says_when_a_timer_fired(servers):
     wait_in_sync(primary, replica)
     for server in (primary, replica):
         before = digest(server)
-        for more in (["AT", 5], ["AT", "5 4:evil"], ["AT", 5, "FROM", 9], ["FROM", 9], ["AFTER", 5]):
+        for more in (["AT", 5], ["AT 5"], ["AT 5 4:evil"], ["AT 5", "FROM 9"], ["FROM 9"], ["AFTER", 5]):
             error_of(server, "SM.TIMEOUT", "m", *more)
         assert digest(server) == before
 
@@ -526,7 +526,7 @@ def test_it_fires_before_a_clients_write(servers, case, run):
     expected_names = ["SM.NEW", "SM.TIMEOUT", *([words[0]] if changed else [])]
     found = logged(primary)
     assert [line[0] for line in found] == expected_names
-    assert found[1] == ["SM.TIMEOUT", "m", "AT", str(entries[1]["at"])]
+    assert found[1] == ["SM.TIMEOUT", "m", f"AT {entries[1]['at']}"]
     assert [n.upper() for n in listener.names() if n != "new"] == expected_names
     listener.close()
     wait_in_sync(primary, replica)
@@ -1585,7 +1585,13 @@ WRONG_MOMENTS = [
     "5 1:a1:b", "5 1:a 1:b 1:c 1:d", "5 1:a ", "9007199254740992", "5 18446744073709551615:a",
     "5 99999999999999999999:a",
 ]  # fmt: skip
+# What isn't the word and its value as one argument.
+NO_MOMENTS = [["AT"], ["AT", "5"], ["at 5"], ["AT5"], ["AT 5", "AT 5"], ["AT 5", "FROM"], ["AT 5", "FROM x"], ["FROM 5"]]
 WRONG_TEXTS = [b"5 0: 1:\xff", b"5 0: 0: 1:\xff", "5 0: 257:" + 257 * "a"]
+
+
+def with_moment(text):
+    return b"AT " + (text if isinstance(text, bytes) else text.encode())
 
 
 def test_a_log_with_a_timeout_that_can_not_be(servers):
@@ -1595,15 +1601,16 @@ def test_a_log_with_a_timeout_that_can_not_be(servers):
     server.kill()
     (file,) = (server.folder / "appendonlydir").glob("*.incr.aof")
     with open(file, "ab") as aof:
-        aof.write(encode("SM.TIMEOUT", "none", "AT", 5))
+        aof.write(encode("SM.TIMEOUT", "none", "AT 5"))
         aof.write(encode("SM.TIMEOUT", "m"))
         aof.write(encode("SM.FIRE", "m", "go"))
         for moment in (*WRONG_MOMENTS, *WRONG_TEXTS):
-            aof.write(encode("SM.TIMEOUT", "m", "AT", moment))
-        aof.write(encode("SM.TIMEOUT", "m", "AT"))
+            aof.write(encode("SM.TIMEOUT", "m", with_moment(moment)))
+        for rest in NO_MOMENTS:
+            aof.write(encode("SM.TIMEOUT", "m", *rest))
     server.start()
     assert info(server, "m")["version"] == 2
     assert figures(server)["pending"] == 0
     told = [line for line in server.log().split(b"\n") if b"SM.TIMEOUT fails while the file is loaded" in line]
     assert sum(b"AT: expected a whole number from 0" in line for line in told) == len(WRONG_MOMENTS)
-    assert len(told) == len(WRONG_MOMENTS) + len(WRONG_TEXTS) + 3
+    assert len(told) == len(WRONG_MOMENTS) + len(WRONG_TEXTS) + len(NO_MOMENTS) + 2

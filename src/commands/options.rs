@@ -25,7 +25,8 @@ pub enum Word {
     After,
     Due,
     Maxlen,
-    /// What replication adds: the time of a move and the user who made it,
+    /// What replication adds, each with its value as one argument: the time of a move and the user who
+    /// made it,
     At,
     /// from when the next timer counts,
     From,
@@ -74,14 +75,14 @@ impl Word {
         }
     }
 
-    /// Returns the word of that name, in upper or lower case. Few have the same length.
+    /// Returns the word of that name that a client can send, in upper or lower case. Few have the same
+    /// length.
     #[inline]
     fn named(typed: &[u8]) -> Option<Self> {
         let of_length: &[Self] = match typed.len() {
-            2 => &[Id, By, To, At],
+            2 => &[Id, By, To],
             3 => &[Due],
-            4 => &[From, Left],
-            5 => &[After, State, Entry],
+            5 => &[After, State],
             6 => &[Reason, Rename, Maxlen],
             7 => &[IfState],
             9 => &[IfVersion],
@@ -91,9 +92,13 @@ impl Word {
         of_length.iter().copied().find(is)
     }
 
-    /// Returns whether replication adds it.
-    fn is_added(self) -> bool {
-        matches!(self, At | From | Entry | Left)
+    /// Reads an argument that replication added: the word, a space and the value.
+    fn added(argument: &[u8]) -> Option<(Self, &[u8])> {
+        let end = argument.iter().position(|&byte| byte == b' ')?;
+        let (typed, value) = argument.split_at_checked(end)?;
+        let is = |word: &Self| typed == word.name().as_bytes();
+        let word = [At, From, Entry, Left].into_iter().find(is)?;
+        Some((word, value.get(1..)?))
     }
 }
 
@@ -148,11 +153,14 @@ impl<'a> Given<'a> {
         allowed: &'static [Word],
         found: Str<'a>,
     ) -> Result<(), CommandError> {
-        let word = Word::named(found.bytes()).filter(|&word| {
-            allowed.contains(&word) || (word.is_added() && context.is_replicated_or_replayed())
-        });
+        let word = Word::named(found.bytes()).filter(|word| allowed.contains(word));
         let Some(word) = word else {
-            return Err(arguments.unknown(found, &expected(allowed)));
+            return match Word::added(found.bytes()) {
+                Some((word, value)) if context.is_replicated_or_replayed() => {
+                    self.read_added(context, word, value)
+                }
+                _ => Err(arguments.unknown(found, &expected(allowed))),
+            };
         };
         self.note(word)?;
         let value = value(arguments, word)?;
@@ -174,19 +182,33 @@ impl<'a> Given<'a> {
             Reason => self.options.reason = Some(reason(context, value.bytes())?),
             After => self.options.timer = Some(GivenTimer::After(number(After, value, 1)?)),
             Due => self.options.timer = Some(GivenTimer::Due(number(Due, value, 0)?)),
-            At => self.read_moment(context, value)?,
             Maxlen => self.max_entries = Some(number(Maxlen, value, 1)?),
-            From => self.next_from = Some(number(From, value, 0)?),
-            Entry => self.entry = Some(entry(value)?),
-            Left => self.left = Some(number(Left, value, 1)?),
+            At | From | Entry | Left => {}
+        }
+        Ok(())
+    }
+
+    /// Reads what replication added.
+    #[inline(never)]
+    fn read_added(
+        &mut self,
+        context: Context<'_>,
+        word: Word,
+        value: &'a [u8],
+    ) -> Result<(), CommandError> {
+        self.note(word)?;
+        match word {
+            At => self.read_moment(context, value)?,
+            From => self.next_from = Some(digits(From.name(), value, 0, MAX_TIME)?),
+            Left => self.left = Some(digits(Left.name(), value, 1, MAX_TIME)?),
+            _ => self.entry = Some(entry(value)?),
         }
         Ok(())
     }
 
     /// Reads a moment, with the texts of the options that went into it.
-    #[cold]
-    fn read_moment(&mut self, context: Context<'_>, value: Str<'a>) -> Result<(), CommandError> {
-        let found = Replicated::read(value.bytes());
+    fn read_moment(&mut self, context: Context<'_>, value: &'a [u8]) -> Result<(), CommandError> {
+        let found = Replicated::read(value);
         let found = found.ok_or_else(|| out_of_range(At.name(), value, 0, MAX_TIME))?;
         let [user, by, why] = found.texts;
         if let Some(by) = by.filter(|by| !by.is_empty()) {
@@ -232,11 +254,10 @@ pub fn trailing_moment<'a>(
 }
 
 /// Reads the id of an entry, as the server writes it, and behind a space the user.
-fn entry<'a>(entry: Str<'a>) -> Result<(EntryId, &'a [u8]), CommandError> {
+fn entry(entry: &[u8]) -> Result<(EntryId, &[u8]), CommandError> {
     let parsed = || {
-        let bytes = entry.bytes();
-        let end = bytes.iter().position(|&byte| byte == b' ')?;
-        let (id, user) = bytes.split_at_checked(end)?;
+        let end = entry.iter().position(|&byte| byte == b' ')?;
+        let (id, user) = entry.split_at_checked(end)?;
         let (ms, seq) = std::str::from_utf8(id).ok()?.split_once('-')?;
         let (ms, seq) = (ms.parse().ok()?, seq.parse().ok()?);
         Some((EntryId { ms, seq }, user.get(1..)?))
@@ -299,12 +320,16 @@ pub fn number_of(
     min: u64,
     max: u64,
 ) -> Result<u64, CommandError> {
-    let number = parse_digits(value.bytes()).filter(|number| (min..=max).contains(number));
+    digits(option, value.bytes(), min, max)
+}
+
+fn digits(option: &'static str, value: &[u8], min: u64, max: u64) -> Result<u64, CommandError> {
+    let number = parse_digits(value).filter(|number| (min..=max).contains(number));
     number.ok_or_else(|| out_of_range(option, value, min, max))
 }
 
-fn out_of_range(option: &'static str, value: Str<'_>, min: u64, max: u64) -> CommandError {
-    let found = crate::text::quoted(value.bytes());
+fn out_of_range(option: &'static str, value: &[u8], min: u64, max: u64) -> CommandError {
+    let found = crate::text::quoted(value);
     problem_of(option, OptionProblem::Number { found, min, max })
 }
 

@@ -8,7 +8,7 @@ use redis_module::raw;
 
 use crate::server::api::{OK, api, clock, is_valkey, names_current_user};
 use crate::server::reply::CallReply;
-use crate::server::strings::{Args, OwnedStr, Sent, Str, Word};
+use crate::server::strings::{Args, OwnedStr, Str};
 
 /// The context of a running command.
 ///
@@ -126,31 +126,31 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// Sends the command to the replicas and the AOF with these of its own arguments, a word and some
-    /// bytes.
-    pub fn replicate_with(self, command: &CStr, own: &[Str<'_>], (word, bytes): (&Word, &[u8])) {
+    /// Sends the command to the replicas and the AOF with these of its own arguments, and one more
+    /// of these bytes.
+    pub fn replicate_with(self, command: &CStr, own: &[Str<'_>], bytes: &[u8]) {
         let command = command.as_ptr();
         // SAFETY: by invariant 1; each `s` is one string, `v` is a vector and its length, `b` bytes
         // and their length; the server copies the bytes and takes references of its own.
         unsafe {
             let replicate = api!(RedisModule_Replicate);
-            let (word, start, length) = (word.raw(), bytes.as_ptr(), bytes.len());
+            let (start, length) = (bytes.as_ptr(), bytes.len());
             macro_rules! send {
                 ($format:literal, $($own:expr),*) => {
-                    replicate(self.raw, command, $format.as_ptr(), $($own,)* word, start, length)
+                    replicate(self.raw, command, $format.as_ptr(), $($own,)* start, length)
                 };
             }
             // A vector makes the server allocate twice. Most commands have none or one option left.
             match own {
-                [a, b] => send!(c"sssb", a.raw(), b.raw()),
-                [a, b, c, d] => send!(c"sssssb", a.raw(), b.raw(), c.raw(), d.raw()),
-                all => send!(c"vsb", all.as_ptr(), all.len()),
+                [a, b] => send!(c"ssb", a.raw(), b.raw()),
+                [a, b, c, d] => send!(c"ssssb", a.raw(), b.raw(), c.raw(), d.raw()),
+                all => send!(c"vb", all.as_ptr(), all.len()),
             };
         }
     }
 
     /// Sends the command to the replicas and the AOF with more strings behind its own arguments.
-    pub fn replicate_with_more(self, command: &CStr, args: Args<'_>, more: &[Sent<'_>]) {
+    pub fn replicate_with_more(self, command: &CStr, args: Args<'_>, more: &[OwnedStr<'_>]) {
         let own = args.from(1).iter().map(|arg| arg.raw());
         let all = own.chain(more.iter().map(|sent| sent.raw()));
         // One string after the other is cheaper than a vector, for which the server allocates twice.

@@ -200,11 +200,6 @@ impl Word {
         }
     }
 
-    /// Returns the text.
-    pub fn bytes(&self) -> &'static [u8] {
-        self.text
-    }
-
     pub(super) fn raw(&self) -> *mut raw::RedisModuleString {
         let make = || {
             let (start, length) = (self.text.as_ptr(), self.text.len());

@@ -89,11 +89,9 @@ pub fn fire_first<'k>(
 
 /// Replicates a timer's move with its time; and from when the next one counts, if that is another.
 fn replicate(context: Context<'_>, name: Str<'_>, fired: &Fired<'_>) {
-    let at = fired.at.to_string();
-    let from = fired.next_from.map(|ms| ms.to_string());
-    let mut more: Vec<&[u8]> = vec![b"AT", at.as_bytes()];
-    if let Some(from) = &from {
-        more.extend([&b"FROM"[..], from.as_bytes()]);
-    }
+    let at = format!("AT {}", fired.at);
+    let from = fired.next_from.map(|ms| format!("FROM {ms}"));
+    let more = [Some(at), from];
+    let more: Vec<&[u8]> = more.iter().flatten().map(String::as_bytes).collect();
     context.replicate(c"SM.TIMEOUT", name, &more);
 }

@@ -64,7 +64,7 @@ fn read_rest<'a>(
         return Ok((Force::No, None));
     }
     let force = match arguments.peek() {
-        Some(word) if word.is_word("AT") && context.is_replicated_or_replayed() => Force::No,
+        Some(found) if found.bytes().starts_with(b"AT ") => Force::No,
         _ if arguments.flag("FORCE")? => Force::Yes,
         _ => Force::No,
     };

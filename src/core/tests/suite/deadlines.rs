@@ -33,6 +33,7 @@ enum Step {
     Heal(usize, usize, Vec<u8>),
     Swap(usize, usize),
     Clear,
+    Look(u64),
 }
 
 const DATABASES: usize = 4;
@@ -52,12 +53,13 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (database.clone(), name(), moment.clone()).prop_map(|(d, n, m)| Step::Insert(d, n, m)),
         6 => (number.clone(), moment.clone()).prop_map(|(n, m)| Step::Change(n, m)),
-        3 => (number.clone(), moment).prop_map(|(n, m)| Step::Postpone(n, m)),
+        3 => (number.clone(), moment.clone()).prop_map(|(n, m)| Step::Postpone(n, m)),
         6 => number.clone().prop_map(Step::Remove),
         4 => number.clone().prop_map(Step::Lose),
         4 => (number, database.clone(), name()).prop_map(|(n, d, name)| Step::Heal(n, d, name)),
         1 => (database.clone(), database).prop_map(|(one, other)| Step::Swap(one, other)),
         1 => Just(Step::Clear),
+        3 => moment.prop_map(Step::Look),
     ]
 }
 
@@ -83,20 +85,28 @@ impl Model {
         assert_eq!(deadlines.is_empty(), self.hints.is_empty());
         assert_eq!(deadlines.lost(), self.hints.len() - in_order().count());
         let first = in_order().map(|hint| hint.moment).min();
-        assert_eq!(deadlines.first(), first);
+        assert_eq!(deadlines.first().is_some(), first.is_some());
+        assert!(deadlines.first() <= first, "nothing is due before");
         for hint in &self.hints {
             assert!(deadlines.bytes_of(hint.handle) > 0, "it is there");
             assert_eq!(deadlines.is_postponed(hint.handle), hint.pauses > 0);
         }
-        let Some(first) = first else {
-            assert_eq!(deadlines.first_due(u64::MAX), None);
-            return;
-        };
-        assert!(first == 0 || deadlines.first_due(first - 1).is_none());
-        let due = deadlines.first_due(first).unwrap();
-        let hint = in_order().find(|hint| hint.handle == due.handle).unwrap();
-        assert_eq!((hint.moment, &hint.name[..]), (first, due.name));
-        assert_eq!(self.numbers[hint.database], due.database);
+        if let Some(due) = deadlines.first_due(u64::MAX) {
+            let hint = in_order().find(|hint| hint.handle == due.handle).unwrap();
+            assert_eq!(Some(due.moment), first);
+            assert_eq!((hint.moment, &hint.name[..]), (due.moment, due.name));
+            assert_eq!(self.numbers[hint.database], due.database);
+        }
+    }
+
+    /// What is due at a moment is found, once nothing is left to be brought to its place.
+    fn assert_finds(&self, deadlines: &mut Deadlines, now: u64) {
+        while deadlines.settle_first(now) {}
+        let moments = self.hints.iter().filter(|hint| !hint.is_lost);
+        let first = moments.map(|hint| hint.moment).min();
+        let due = deadlines.first_due(now).map(|due| due.moment);
+        assert_eq!(due, first.filter(|&first| first <= now));
+        assert!(due.is_some() || deadlines.first().is_none_or(|first| first > now));
     }
 }
 
@@ -160,6 +170,7 @@ fn take(step: Step, deadlines: &mut Deadlines, model: &mut Model, handles: &mut 
             let (at, beside) = (model.database(one), model.database(other));
             model.numbers.swap(at, beside);
         }
+        Step::Look(now) => model.assert_finds(deadlines, now),
         Step::Clear => {
             deadlines.clear();
             model.hints.clear();
@@ -179,6 +190,7 @@ proptest! {
             take(step, &mut deadlines, &mut model, &mut handles);
             model.assert_is(&deadlines);
         }
+        model.assert_finds(&mut deadlines, u64::MAX);
         for handle in handles {
             deadlines.remove(handle);
         }
