@@ -13,7 +13,8 @@ from pathlib import Path
 # From the bottom up. The names on one line may not use each other.
 LAYERS = {
     "src/core/src": [
-        "escape hash probe limits rules deadlines",
+        "escape hash prefetch probe limits rules",
+        "deadlines",
         "definition",
         "document",
         "interner",

@@ -96,6 +96,14 @@ pub fn settle(context: Context<'_>, name: Str<'_>, machine: &mut Machine, before
     }
 }
 
+/// Asks the processor to bring near what [`settle`] will look at.
+#[inline]
+pub fn prefetch(machine: &Machine) {
+    if let Some(handle) = machine.deadline_handle() {
+        state().index.prefetch(handle);
+    }
+}
+
 /// Adds the hint of a machine that was loaded or copied.
 pub fn add(place: Place<'_>, machine: &mut Machine, now: u64) {
     let Some(deadline) = machine.deadline() else {

@@ -1586,7 +1586,16 @@ WRONG_MOMENTS = [
     "5 99999999999999999999:a",
 ]  # fmt: skip
 # What isn't the word and its value as one argument.
-NO_MOMENTS = [["AT"], ["AT", "5"], ["at 5"], ["AT5"], ["AT 5", "AT 5"], ["AT 5", "FROM"], ["AT 5", "FROM x"], ["FROM 5"]]
+NO_MOMENTS = [
+    ["AT"],
+    ["AT", "5"],
+    ["at 5"],
+    ["AT5"],
+    ["AT 5", "AT 5"],
+    ["AT 5", "FROM"],
+    ["AT 5", "FROM x"],
+    ["FROM 5"],
+]
 WRONG_TEXTS = [b"5 0: 1:\xff", b"5 0: 0: 1:\xff", "5 0: 257:" + 257 * "a"]
 
 

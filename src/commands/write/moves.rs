@@ -174,11 +174,9 @@ fn make_open<'a, C: Described>(
     let is_replayed = given.is_some();
     // The clock is looked at once, so no timer is due between the one that fires first and the move.
     let mut now = 0;
-    if !is_replayed
-        && key
-            .value_mut()
-            .is_some_and(|machine| asked.needs_time(machine))
-    {
+    let timed = key.value_mut().filter(|machine| asked.needs_time(machine));
+    let is_timed = timed.inspect(|machine| due::prefetch(machine)).is_some();
+    if is_timed && !is_replayed {
         now = context.now();
         key = due::fire_first(context, key, asked.key, now)?;
     }

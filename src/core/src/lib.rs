@@ -49,6 +49,7 @@ mod interner;
 mod limits;
 mod lint;
 mod machine;
+mod prefetch;
 mod probe;
 mod read;
 mod record;

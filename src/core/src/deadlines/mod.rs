@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use self::blocks::Blocks;
 use self::heap::{ENTRY_BYTES, Heap, NOWHERE, Places};
+use crate::prefetch::prefetch;
 
 /// The longest name that a hint holds itself. Longer ones are blocks of their own.
 const INLINE_BYTES: usize = 22;
@@ -218,6 +219,14 @@ impl Deadlines {
         };
         self.order.push(number, moment, &mut self.hints);
         Handle { number, generation }
+    }
+
+    /// Asks the processor to bring a hint near, and doesn't wait.
+    #[inline]
+    pub fn prefetch(&self, handle: Handle) {
+        if let Some(hint) = self.hints.0.get(handle.number as usize) {
+            prefetch(hint);
+        }
     }
 
     /// Changes the moment of a hint. Returns whether it is there.
@@ -435,9 +444,15 @@ mod tests {
         }
         assert!(!deadlines.settle_first(9));
         assert!(deadlines.settle_first(10) && !deadlines.settle_first(10));
-        assert_eq!((deadlines.first(), deadlines.first_due(14)), (Some(15), None));
+        assert_eq!(
+            (deadlines.first(), deadlines.first_due(14)),
+            (Some(15), None)
+        );
         assert_eq!(deadlines.first_due(15).map(|due| due.handle), Some(other));
-        assert!(deadlines.change(renewed, 12), "an earlier one is seen at once");
+        assert!(
+            deadlines.change(renewed, 12),
+            "an earlier one is seen at once"
+        );
         assert_eq!(deadlines.first_due(12).map(|due| due.handle), Some(renewed));
     }
 }

@@ -41,6 +41,7 @@ use crate::deadlines::Handle;
 use crate::definition::{DefinitionParts, NameTables, StateId};
 use crate::document::{self, Reason, Written};
 use crate::interner::{Interned, Interner};
+use crate::prefetch::prefetch;
 use crate::rules::Rules;
 
 /// Most bytes of the request ids and of the history of one machine, each.
@@ -133,6 +134,12 @@ impl Machine {
     /// Returns where the deadline is in an index. It is neither stored nor copied.
     pub fn deadline_handle(&self) -> Option<Handle> {
         self.body.handle()
+    }
+
+    /// Asks the processor to bring near what a change of the history looks at, and doesn't wait.
+    #[inline]
+    pub fn prefetch_history(&self) {
+        prefetch(self.body.history());
     }
 
     /// Notes where the deadline is in an index.
