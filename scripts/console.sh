@@ -50,10 +50,14 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
+# Where Linux can tie a program to this one, it ends even if this is killed by SIGKILL.
+tied=()
+! setpriv --pdeathsig TERM true 2>/dev/null || tied=(setpriv --pdeathsig TERM)
+
 # Starts a program in the background, with its output in a file of the folder.
 start() {
     names+=("$1")
-    "${@:2}" </dev/null >"$folder/${1##* }.log" 2>&1 &
+    "${tied[@]}" "${@:2}" </dev/null >"$folder/${1##* }.log" 2>&1 &
     pids+=($!)
 }
 # Says which of them has ended, with its last lines, and ends the others.

@@ -188,7 +188,7 @@ need_venv() {
 }
 need_playwright() {
     local what=tests/requirements-browser.txt
-    cmp -s $what .venv/requirements-browser.txt && imports playwright && return 0
+    cmp -s $what .venv/requirements-browser.txt && imports axe_playwright_python playwright && return 0
     say "adding $what to .venv"
     pip_install -r $what
     cp $what .venv/requirements-browser.txt

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -134,6 +135,21 @@ def test_it_ends_when_one_of_the_three_does(demo, which, name):
     code, said = demo.ended()
     assert code == 1 and f"make console: the {name} has ended; its last lines:\n" in said
     assert demo.left() == []
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv of util-linux ties programs to another")
+def test_nothing_is_left_running_by_sigkill(demo):
+    children = demo.children()
+    demo.process.kill()
+    wait_until(lambda: all(map(has_ended, children)), "the programs to end")
+
+
+def has_ended(process):
+    try:
+        # Nobody may have waited for it yet.
+        return "\nState:\tZ" in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_a_program_that_hangs_is_killed(demo):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Optional, TypeVar
+from typing import Optional, TypeVar
 
 import click
 
@@ -14,8 +14,6 @@ T = TypeVar("T")
 
 # How many keys a call of SM.SCAN visits. It takes the server about a millisecond.
 SCAN_COUNT = 1000
-# How many keys a pipeline is about. Longer ones are hardly faster, and other clients wait for them.
-BATCH = 100
 _MOST_LISTED = 12
 
 
@@ -57,13 +55,3 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
             batch = []
     if batch:
         yield batch
-
-
-def key_bytes(key: Any) -> bytes:
-    """Returns a key as bytes, whatever the options of the URL make of it."""
-    return key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogateescape")
-
-
-def key_text(key: bytes) -> str:
-    """Returns a key for JSON: bytes that aren't UTF-8 are halves of characters, from which Python gets them back."""
-    return key.decode("utf-8", "surrogateescape")

@@ -6,15 +6,13 @@ from redis.exceptions import ResponseError
 
 from redis_state import Info, StateMachines
 from redis_state._faults import said, translated
+from redis_state._keys import infos
 
 
 def looked_at(machines: StateMachines, keys: list[bytes]) -> list[tuple[bytes, Info]]:
     """Returns those that are still machines, with what SM.INFO says of them."""
-    pipe = machines.pipeline(transaction=False)
-    for key in keys:
-        pipe.info(key)
     found = []
-    for key, reply in zip(keys, pipe.execute(raise_on_error=False)):
+    for key, reply in infos(machines, keys):
         if isinstance(reply, ResponseError):
             _check_is_other_type(reply)
         elif reply is not None:

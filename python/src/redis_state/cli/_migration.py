@@ -11,8 +11,9 @@ import click
 from redis.exceptions import ResponseError
 
 from redis_state import Definition, Info, StateMachines
+from redis_state._keys import key_bytes
 from redis_state.cli._escape import quoted
-from redis_state.cli._fleets import SCAN_COUNT, counted, key_bytes
+from redis_state.cli._fleets import SCAN_COUNT, counted
 from redis_state.cli._looks import looked_at
 from redis_state.cli._tally import Tally
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from redis_state.cli._fleets import BATCH
+from redis_state._keys import BATCH
 
 # A second of work at low rates is done in so many parts, so that it doesn't come all at once.
 _PARTS = 10

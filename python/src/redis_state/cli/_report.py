@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from redis_state._keys import key_text
 from redis_state.cli._escape import shown
-from redis_state.cli._fleets import key_text
 from redis_state.cli._output import remark
 from redis_state.cli._tally import Tally
 from redis_state.cli._types import NAME

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Optional
 
 from redis.exceptions import NoPermissionError, RedisError
 
 from redis_state import Info, StateMachines, _requests
 from redis_state._faults import said
+from redis_state._keys import infos, key_bytes
 from redis_state.console._faults import Refusal, explained, unreachable
 
-# How many keys a pipeline is about. Longer ones are hardly faster, and other clients wait for them.
-BATCH = 100
 # After the server couldn't be reached, nobody asks it for so many seconds. Then one asks, and the others don't wait
 # for its answer, at most for so many seconds.
 _REST = 0.3
@@ -96,21 +95,15 @@ def server_name(machines: StateMachines) -> str:
     return f"Redis {facts.get('redis_version', '')}".rstrip()
 
 
-def looked_at(machines: StateMachines, keys: Iterable[bytes]) -> list[tuple[bytes, Info]]:
+def looked_at(machines: StateMachines, keys: Sequence[bytes]) -> list[tuple[bytes, Info]]:
     """Returns those keys that hold machines which this user may see, with what SM.INFO says of them."""
     found: list[tuple[bytes, Info]] = []
-    left = list(keys)
-    while left:
-        batch, left = left[:BATCH], left[BATCH:]
-        pipe = machines.pipeline(transaction=False)
-        for key in batch:
-            pipe.info(key)
-        for key, reply in zip(batch, pipe.execute(raise_on_error=False)):
-            if isinstance(reply, RedisError):
-                if not _is_of_key(reply):
-                    machines._raise(reply, _requests.info(key))
-            elif reply is not None:
-                found.append((key, reply))
+    for key, reply in infos(machines, keys):
+        if isinstance(reply, RedisError):
+            if not _is_of_key(reply):
+                machines._raise(reply, _requests.info(key))
+        elif reply is not None:
+            found.append((key, reply))
     return found
 
 
@@ -145,13 +138,3 @@ def _primaries(machines: StateMachines) -> list[Any]:
     """Returns the primaries, always in the same order."""
     found = machines._primaries()
     return found if found == [None] else sorted(found, key=lambda node: str(node.name))
-
-
-def key_bytes(key: Any) -> bytes:
-    """Returns a key as bytes, whatever the options of the URL make of it."""
-    return key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogateescape")
-
-
-def key_text(key: bytes) -> str:
-    """Returns a key for JSON: bytes that aren't UTF-8 are halves of characters, from which they come back."""
-    return key.decode("utf-8", "surrogateescape")

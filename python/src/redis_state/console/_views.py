@@ -9,7 +9,7 @@ from typing import Any, Generic, Optional, TypeVar
 
 from redis_state import Definition, Info, Machine, Move, StateMachines
 from redis_state._clock import server_now
-from redis_state.console._backend import key_text
+from redis_state._keys import key_text
 from redis_state.console._faults import Refusal
 from redis_state.console._picture import identity, picture
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Optional
 
 from redis_state import Info, StateMachines
-from redis_state.console._backend import BATCH, looked_at, next_page
+from redis_state.console._backend import looked_at, next_page
 
 # How many machines a list shows. Others are kept in reserve, for those that move and leave the list.
 SHOWN = 20
@@ -124,11 +124,10 @@ class Walk:
         return [self._option, _EVER if bound is None else max(0, bound - 1)]
 
     def _take(self, machines: StateMachines, keys: list[bytes]) -> None:
-        for first in range(0, len(keys), BATCH):
-            for key, info in looked_at(machines, keys[first : first + BATCH]):
-                moment = self._moment(info)
-                if moment is not None:
-                    self.kept.add(Found(moment, key, info))
+        for key, info in looked_at(machines, keys):
+            moment = self._moment(info)
+            if moment is not None:
+                self.kept.add(Found(moment, key, info))
 
     def look_again(self, machines: StateMachines) -> None:
         """Looks at the machines that are shown, and drops those that have moved. Others take their places."""

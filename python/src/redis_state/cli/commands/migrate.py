@@ -7,10 +7,11 @@ from typing import Optional
 import click
 
 from redis_state import Definition, InvalidDefinition
+from redis_state._keys import key_bytes
 from redis_state.cli._connection import check_whole
 from redis_state.cli._escape import quoted, shown
 from redis_state.cli._faults import FAILED
-from redis_state.cli._fleets import SCAN_COUNT, key_bytes
+from redis_state.cli._fleets import SCAN_COUNT
 from redis_state.cli._migration import Migration, Plan, check_twins, planned
 from redis_state.cli._output import print_json, print_table, remark
 from redis_state.cli._report import end_facts, end_lines, tell_why, walk_options

@@ -10,9 +10,10 @@ import click
 
 from redis_state import Info, StateMachines
 from redis_state._clock import server_now
+from redis_state._keys import BATCH, key_bytes, key_text
 from redis_state.cli._connection import check_whole
 from redis_state.cli._escape import shown
-from redis_state.cli._fleets import BATCH, SCAN_COUNT, batches, check_states, counted, key_bytes, key_text
+from redis_state.cli._fleets import SCAN_COUNT, batches, check_states, counted
 from redis_state.cli._looks import looked_at
 from redis_state.cli._output import print_json, print_table, remark
 from redis_state.cli._settings import Settings, json_option, pass_settings, server_options

@@ -10,10 +10,11 @@ from redis.exceptions import ResponseError
 
 from redis_state import Info, StateMachines
 from redis_state._clock import server_now
+from redis_state._keys import key_bytes, key_text
 from redis_state.cli._connection import check_whole
 from redis_state.cli._escape import shown
 from redis_state.cli._faults import FAILED
-from redis_state.cli._fleets import SCAN_COUNT, check_states, counted, key_bytes, key_text
+from redis_state.cli._fleets import SCAN_COUNT, check_states, counted
 from redis_state.cli._looks import looked_at
 from redis_state.cli._output import print_json
 from redis_state.cli._report import end_facts, end_lines, tell_why, walk_options
