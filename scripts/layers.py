@@ -27,7 +27,7 @@ LAYERS = {
         "server",
         "stats text config",
         "errors",
-        "moment",
+        "moment emitted",
         "store replication args",
         "deadlines",
         "datatype index",

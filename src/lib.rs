@@ -25,6 +25,7 @@ mod commands;
 mod config;
 mod datatype;
 mod deadlines;
+mod emitted;
 mod errors;
 mod info;
 mod moment;

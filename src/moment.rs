@@ -1,20 +1,10 @@
 //! When a change was made and by whom, and how replication says it.
 
-use std::cell::Cell;
-
 use redis_state_core::MAX_TIME;
 
 use crate::server::context::Context;
 use crate::server::strings::OwnedStr;
-use crate::text::parse_digits;
-
-/// Memory for texts that is kept is at most this long.
-const MAX_KEPT_BYTES: usize = 4096;
-
-thread_local! {
-    /// The memory of the last text, for the next one.
-    static TEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
+use crate::text::{parse_digits, read_field, write_field, write_number};
 
 /// When a change was made, and by whom.
 pub struct Moment<'a> {
@@ -89,21 +79,11 @@ impl<'a> Moment<'a> {
         text
     }
 
-    /// Calls `send` with the same text. Most moves need no memory for it.
-    pub fn with_text(&self, by: &str, reason: Option<&str>, send: impl FnOnce(&[u8])) {
-        let mut text = TEXT.take();
-        self.write(by, reason, &mut text);
-        send(&text);
-        if text.capacity() <= MAX_KEPT_BYTES {
-            text.clear();
-            TEXT.set(text);
-        }
-    }
-
-    fn write(&self, by: &str, reason: Option<&str>, out: &mut Vec<u8>) {
+    /// Writes the same text.
+    pub fn write(&self, by: &str, reason: Option<&str>, out: &mut Vec<u8>) {
         let user = self.user.name();
         out.extend_from_slice(b"AT ");
-        out.extend_from_slice(itoa::Buffer::new().format(self.at).as_bytes());
+        write_number(self.at, out);
         if !user.is_empty() || !by.is_empty() || reason.is_some() {
             write_field(user, out);
         }
@@ -114,13 +94,6 @@ impl<'a> Moment<'a> {
             write_field(reason.as_bytes(), out);
         }
     }
-}
-
-fn write_field(field: &[u8], out: &mut Vec<u8>) {
-    out.push(b' ');
-    out.extend_from_slice(itoa::Buffer::new().format(field.len()).as_bytes());
-    out.push(b':');
-    out.extend_from_slice(field);
 }
 
 /// A moment that replication brought.
@@ -138,12 +111,10 @@ impl<'a> Replicated<'a> {
         let (at, mut rest) = text.split_at(end.unwrap_or(text.len()));
         let mut texts = [None; 3];
         for place in &mut texts {
-            let Some(field) = rest.strip_prefix(b" ") else {
+            if rest.is_empty() {
                 break;
-            };
-            let colon = field.iter().position(|&byte| byte == b':')?;
-            let length = usize::try_from(parse_digits(field.get(..colon)?)?).ok()?;
-            let (text, after) = field.get(colon + 1..)?.split_at_checked(length)?;
+            }
+            let (text, after) = read_field(rest)?;
             (*place, rest) = (Some(text), after);
         }
         let at = parse_digits(at).filter(|&at| at <= MAX_TIME)?;

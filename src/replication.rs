@@ -9,10 +9,12 @@ use std::ffi::CStr;
 use redis_state_core::{Force, Machine, Options, RecordWriter, Request, Rules};
 
 use crate::config;
+use crate::emitted::Emitted;
 use crate::errors::CommandError;
 use crate::moment::Moment;
 use crate::server::context::Context;
 use crate::server::strings::{Args, OwnedStr, Str};
+use crate::text::with_text;
 
 /// Returns the rules for this call. Replicated and replayed commands run by the documented rules,
 /// because the primary wrote them for these rules.
@@ -34,7 +36,8 @@ pub fn replicate_with_moment(
 ) {
     let own = args.from(1);
     let texts = usize::from(!options.by.is_empty()) + usize::from(options.reason.is_some());
-    moment.with_text(options.by, options.reason, |text| match own {
+    let write = |out: &mut Vec<u8>| moment.write(options.by, options.reason, out);
+    with_text(write, |text| match own {
         // The key and what to do come first, and each option has its value.
         [key, what, rest @ ..] if texts > 0 && rest.len() == 2 * texts => {
             context.replicate_with(command, &[*key, *what], text);
@@ -62,22 +65,8 @@ fn without_texts<'a>(mut options: &[Str<'a>]) -> Vec<Str<'a>> {
     kept
 }
 
-/// An entry that a command wrote to a stream, for its replication.
-pub struct Emitted<'a> {
-    /// Its id.
-    pub id: &'a [u8],
-    /// Who made the move; empty if nobody is known.
-    pub user: &'a [u8],
-    /// When, if the machine is timed.
-    pub at: Option<u64>,
-    /// How many entries the stream has, if old ones were removed.
-    pub left: Option<u64>,
-}
-
-/// Replicates a command as it came, with the entry that it wrote: `ENTRY`, its id and the user; `AT` and
-/// the time of a timed machine; and, where old entries were removed, `LEFT` with the number of those that
-/// stay. Each is one argument. How many `MAXLEN` removes depends on a config, which a replica may have
-/// otherwise.
+/// Replicates a command as it came, with the entry that it wrote. How many entries `MAXLEN` removes depends
+/// on a config, which a replica may have otherwise, so it is said too.
 ///
 /// This is one command, without an XADD beside it, so that a replica does all of it or nothing.
 pub fn replicate_with_entry(
@@ -86,20 +75,10 @@ pub fn replicate_with_entry(
     args: Args<'_>,
     emitted: &Emitted<'_>,
 ) {
-    let entry = [b"ENTRY ", emitted.id, b" ", emitted.user].concat();
-    if emitted.at.is_none() && emitted.left.is_none() {
-        return context.replicate_with(command, args.from(1), &entry);
-    }
-    let number = |word: &str, number: u64| format!("{word} {number}").into_bytes();
-    let (at, left) = (emitted.at, emitted.left);
-    let more = [
-        Some(entry),
-        at.map(|at| number("AT", at)),
-        left.map(|left| number("LEFT", left)),
-    ];
-    let more = more.into_iter().flatten();
-    let more: Vec<_> = more.map(|text| OwnedStr::new(context, &text)).collect();
-    context.replicate_with_more(command, args, &more);
+    let write = |out: &mut Vec<u8>| emitted.write(out);
+    with_text(write, |text| {
+        context.replicate_with_more(command, args, &OwnedStr::new(context, text));
+    });
 }
 
 /// Replicates a command of version 1.0, whose arguments are told by their position, with all of

@@ -16,6 +16,7 @@ from harness import (
     array,
     bulk,
     digest,
+    encode,
     follow,
     rewrite_aof,
     wait_in_sync,
@@ -23,7 +24,7 @@ from harness import (
 )
 from shop import SHOP, WRONGTYPE, verdict
 from test_events import Listener
-from timers import all_fired, kinds, together
+from timers import all_fired, info, kinds, together
 
 FULL = b"-ERR the stream's last id is the greatest possible, it takes no more entries\r\n"
 LAMP = json.dumps({"map": {"on": {"press": "off"}, "off": {"press": "on"}}, "history": 9, "initial": "off"})
@@ -531,6 +532,36 @@ def test_a_timer_and_an_entry_are_replicated_in_order_as_one_unit(servers):
     assert names[-6:] == ["MULTI", "SM.NEW", "SM.TIMEOUT", "SM.EMIT", "EXEC", "SET"], seen
     (emit,) = [line for line in seen if line.startswith("SM.EMIT")]
     assert "ENTRY " in emit and "XADD" not in " ".join(seen)
+
+
+WRONG_ENTRIES = [
+    "", " ", "x", "5", "5-1", "5-", "-1", "5-1 ", "5-1 user", "5-1 3:user", "5-1 5:user", "5-1 -1:", "5-x 4:user",
+    "+5-1 4:user", "5-1 4:user ", "5-1 4:user AT", "5-1 4:user AT ", "5-1 4:user AT x", "5-1 4:user AT 5 AT 5",
+    "5-1 4:user AT 9007199254740992", "5-1 4:user LEFT 0", "5-1 4:user LEFT -1", "5-1 4:user LEFT 1 AT 5",
+    "5-1  4:user", "18446744073709551616-1 4:user", "5-1 99999999999999999999:user",
+]  # fmt: skip
+
+
+def test_a_log_with_an_entry_that_can_not_be(servers):
+    """Replay says so in the log, and makes neither the move nor the entry."""
+    server = servers.start(["appendonly yes", "aof-use-rdb-preamble no", "propagation-error-behavior ignore"])
+    server.run("SM.SET", "m", LAMP)
+    server.kill()
+    (file,) = (server.folder / "appendonlydir").glob("*.incr.aof")
+    with open(file, "ab") as aof:
+        for text in WRONG_ENTRIES:
+            aof.write(encode("SM.EMIT", "m", "out", "FIRE", "press", f"ENTRY {text}"))
+        aof.write(encode("SM.EMIT", "m", "out", "FIRE", "press", "ENTRY", "5-1 4:user"))
+        aof.write(encode("SM.EMIT", "m", "out", "FIRE", "press", "ENTRY 5-1 4:user", "ENTRY 5-2 4:user"))
+        aof.write(encode("SM.EMIT", "m", "out", "FIRE", "press", "ENTRY 5-1 4:user"))
+    server.start()
+    told = [line for line in server.log().split(b"\n") if b"SM.EMIT fails while the file is loaded" in line]
+    assert sum(b"ENTRY: " in line for line in told) == len(WRONG_ENTRIES) + 1
+    assert len(told) == len(WRONG_ENTRIES) + 2
+    with server.client() as db:
+        ((_, entry),) = db.xrange("out")
+        assert (entry[b"user"], entry[b"version"]) == (b"user", b"2")
+    assert info(server, "m")["version"] == 2
 
 
 # ---- clusters --------------------------------------------------------------------------------------

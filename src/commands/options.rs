@@ -4,10 +4,10 @@ use redis_state_core::{GivenTimer, Limits, MAX_ID_BYTES, MAX_TIME, MAX_USER_BYTE
 
 use crate::commands::arguments::Arguments;
 use crate::config;
+use crate::emitted::Emitted;
 use crate::errors::{CommandError, OptionProblem};
 use crate::moment::{Moment, Replicated, User};
 use crate::server::context::Context;
-use crate::server::stream::EntryId;
 use crate::server::strings::Str;
 use crate::text::parse_digits;
 
@@ -30,15 +30,12 @@ pub enum Word {
     At,
     /// from when the next timer counts,
     From,
-    /// the entry that a stream got: its id and the user,
+    /// and the entry that a stream got.
     Entry,
-    /// and how many entries the stream had then.
-    Left,
 }
 
 use Word::{
-    After, At, By, Due, Entry, From, Id, IfState, IfVersion, Left, Maxlen, Reason, Rename, State,
-    To,
+    After, At, By, Due, Entry, From, Id, IfState, IfVersion, Maxlen, Reason, Rename, State, To,
 };
 
 /// The options of a move.
@@ -71,7 +68,6 @@ impl Word {
             At => "AT",
             From => "FROM",
             Entry => "ENTRY",
-            Left => "LEFT",
         }
     }
 
@@ -97,7 +93,7 @@ impl Word {
         let end = argument.iter().position(|&byte| byte == b' ')?;
         let (typed, value) = argument.split_at_checked(end)?;
         let is = |word: &Self| typed == word.name().as_bytes();
-        let word = [At, From, Entry, Left].into_iter().find(is)?;
+        let word = [At, From, Entry].into_iter().find(is)?;
         Some((word, value.get(1..)?))
     }
 }
@@ -119,10 +115,8 @@ pub struct Given<'a> {
     pub next_from: Option<u64>,
     /// About how many entries a stream keeps.
     pub max_entries: Option<u64>,
-    /// The id of the entry and the user, if it was written before.
-    pub entry: Option<(EntryId, &'a [u8])>,
-    /// How many entries the stream had then.
-    pub left: Option<u64>,
+    /// The entry, if it was written before.
+    pub entry: Option<Emitted<'a>>,
     seen: u32,
 }
 
@@ -183,7 +177,7 @@ impl<'a> Given<'a> {
             After => self.options.timer = Some(GivenTimer::After(number(After, value, 1)?)),
             Due => self.options.timer = Some(GivenTimer::Due(number(Due, value, 0)?)),
             Maxlen => self.max_entries = Some(number(Maxlen, value, 1)?),
-            At | From | Entry | Left => {}
+            At | From | Entry => {}
         }
         Ok(())
     }
@@ -200,8 +194,11 @@ impl<'a> Given<'a> {
         match word {
             At => self.read_moment(context, value)?,
             From => self.next_from = Some(digits(From.name(), value, 0, MAX_TIME)?),
-            Left => self.left = Some(digits(Left.name(), value, 1, MAX_TIME)?),
-            _ => self.entry = Some(entry(value)?),
+            _ => {
+                let entry = Emitted::read(value);
+                self.entry =
+                    Some(entry.ok_or_else(|| out_of_range(word.name(), value, 0, MAX_TIME))?);
+            }
         }
         Ok(())
     }
@@ -251,18 +248,6 @@ pub fn trailing_moment<'a>(
     arguments: &mut Arguments<'a>,
 ) -> Result<Option<Moment<'a>>, CommandError> {
     Ok(Given::read(context, arguments, &[])?.moment)
-}
-
-/// Reads the id of an entry, as the server writes it, and behind a space the user.
-fn entry(entry: &[u8]) -> Result<(EntryId, &[u8]), CommandError> {
-    let parsed = || {
-        let end = entry.iter().position(|&byte| byte == b' ')?;
-        let (id, user) = entry.split_at_checked(end)?;
-        let (ms, seq) = std::str::from_utf8(id).ok()?.split_once('-')?;
-        let (ms, seq) = (ms.parse().ok()?, seq.parse().ok()?);
-        Some((EntryId { ms, seq }, user.get(1..)?))
-    };
-    parsed().ok_or_else(|| out_of_range(Entry.name(), entry, 0, u64::MAX))
 }
 
 fn value<'a>(arguments: &mut Arguments<'a>, word: Word) -> Result<Str<'a>, CommandError> {

@@ -149,14 +149,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Sends the command to the replicas and the AOF with more strings behind its own arguments.
-    pub fn replicate_with_more(self, command: &CStr, args: Args<'_>, more: &[OwnedStr<'_>]) {
+    /// Sends the command to the replicas and the AOF with one more string behind its own arguments.
+    pub fn replicate_with_more(self, command: &CStr, args: Args<'_>, more: &OwnedStr<'_>) {
         let own = args.from(1).iter().map(|arg| arg.raw());
-        let all = own.chain(more.iter().map(|sent| sent.raw()));
+        let all = own.chain([more.raw()]);
         // One string after the other is cheaper than a vector, for which the server allocates twice.
         // A string that the format doesn't name is never looked at.
         let mut few = [ptr::null_mut(); 16];
-        let count = args.len().saturating_sub(1) + more.len();
+        let count = args.len();
         if count > few.len() {
             return self.replicate_vector(command, &all.collect::<Vec<_>>());
         }

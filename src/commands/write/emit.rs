@@ -15,9 +15,10 @@ use crate::commands::write::due;
 use crate::commands::write::moves::{self, Asked, Reply};
 use crate::commands::{Command, Described};
 use crate::deadlines;
+use crate::emitted::Emitted;
 use crate::errors::CommandError;
 use crate::moment::{Moment, User};
-use crate::replication::{Emitted, fail_if_replicated, replicate_with_entry, reply_missing_key};
+use crate::replication::{fail_if_replicated, replicate_with_entry, reply_missing_key};
 use crate::server::context::Context;
 use crate::server::key::Keys;
 use crate::server::stream::{Appended, Keep, NewId, WithStream};
@@ -44,8 +45,7 @@ struct Emission<'a, 'g> {
 }
 
 impl Command for Emit {
-    /// The entry with its id and the user, the moment, and how many entries the stream has.
-    const MOMENT_ARGUMENTS: usize = 6;
+    const MOMENT_ARGUMENTS: usize = 1;
 
     fn run<'a>(
         context: Context<'a>,
@@ -95,23 +95,20 @@ impl By {
 impl<'a> Emission<'a, '_> {
     /// Returns the id of the entry, and how many entries stay: as it was, if it was written before.
     fn id_and_keep(&self) -> (NewId, Keep) {
-        let Given {
-            entry,
-            left,
-            max_entries,
-            ..
-        } = *self.given;
-        match entry {
-            Some((id, _)) => (NewId::Exactly(id), left.map_or(Keep::All, Keep::Exactly)),
-            None => (NewId::Next, max_entries.map_or(Keep::All, Keep::About)),
+        let about = self.given.max_entries;
+        match self.given.entry {
+            Some(Emitted { id, left, .. }) => {
+                (NewId::Exactly(id), left.map_or(Keep::All, Keep::Exactly))
+            }
+            None => (NewId::Next, about.map_or(Keep::All, Keep::About)),
         }
     }
 
     /// Returns the moment of the move, if it was made before. The time is that of a timed machine.
     fn moment(&self) -> Option<Moment<'a>> {
-        let at = self.given.moment.as_ref().map_or(0, |moment| moment.at);
-        let (_, user) = self.given.entry?;
-        let user = User::Replicated(user);
+        let entry = self.given.entry?;
+        let at = entry.at.unwrap_or_default();
+        let user = User::Replicated(entry.user);
         Some(Moment { at, user })
     }
 }
@@ -161,10 +158,9 @@ fn make<'a>(
         machine.apply(&planned);
         deadlines::settle(context, asked.key, machine, before);
     }
-    let id = appended.id.to_text();
     if is_first {
         let emitted = Emitted {
-            id: id.bytes(),
+            id: appended.id,
             user: moment.user.name(),
             at: planned.is_timed().then(|| planned.at()),
             left: appended.left,
@@ -173,7 +169,7 @@ fn make<'a>(
     } else {
         context.replicate_verbatim();
     }
-    finish(context, keys, asked.event, &appended, id.bytes());
+    finish(context, keys, asked.event, &appended);
     Ok(())
 }
 
@@ -204,13 +200,12 @@ fn finish(
     mut keys: WithStream<'_, Machine>,
     event: &CStr,
     appended: &Appended,
-    id: &[u8],
 ) {
     stats::MOVES_DONE.increment();
     if let Some(machine) = keys.value_mut() {
         context.reply_array(4);
         moves::reply_parts(context, &machine.verdict(Outcome::Moved));
-        context.reply_bytes(id);
+        context.reply_bytes(appended.id.to_text().bytes());
     }
     keys.commit(event, appended);
 }

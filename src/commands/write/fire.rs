@@ -14,7 +14,7 @@ use crate::server::key::Keys;
 pub struct Fire;
 
 impl Command for Fire {
-    const MOMENT_ARGUMENTS: usize = 2;
+    const MOMENT_ARGUMENTS: usize = 1;
 
     #[inline]
     fn run<'a>(

@@ -14,7 +14,7 @@ use crate::server::key::Keys;
 pub struct Force;
 
 impl Command for Force {
-    const MOMENT_ARGUMENTS: usize = 2;
+    const MOMENT_ARGUMENTS: usize = 1;
 
     #[inline]
     fn run<'a>(

@@ -16,7 +16,7 @@ use crate::server::key::Keys;
 pub struct Mutate;
 
 impl Command for Mutate {
-    const MOMENT_ARGUMENTS: usize = 2;
+    const MOMENT_ARGUMENTS: usize = 1;
 
     #[inline]
     fn run<'a>(

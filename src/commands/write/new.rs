@@ -20,7 +20,7 @@ use crate::server::strings::{Args, Str};
 pub struct New;
 
 impl Command for New {
-    const MOMENT_ARGUMENTS: usize = 2;
+    const MOMENT_ARGUMENTS: usize = 1;
 
     fn run<'a>(
         context: Context<'a>,

@@ -15,7 +15,7 @@ use crate::server::key::Keys;
 pub struct Redefine;
 
 impl Command for Redefine {
-    const MOMENT_ARGUMENTS: usize = 2;
+    const MOMENT_ARGUMENTS: usize = 1;
 
     fn run<'a>(
         context: Context<'a>,

@@ -18,7 +18,7 @@ use crate::server::strings::Str;
 pub struct Set;
 
 impl Command for Set {
-    const MOMENT_ARGUMENTS: usize = 2;
+    const MOMENT_ARGUMENTS: usize = 1;
 
     fn run<'a>(
         context: Context<'a>,

@@ -18,7 +18,7 @@ use crate::server::strings::Str;
 pub struct Timeout;
 
 impl Command for Timeout {
-    const MOMENT_ARGUMENTS: usize = 4;
+    const MOMENT_ARGUMENTS: usize = 2;
 
     fn run<'a>(
         context: Context<'a>,
