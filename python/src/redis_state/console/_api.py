@@ -168,4 +168,4 @@ def _some(
             break
         count = min(2 * count, _MOST) if len(page.keys) < _FEWEST // 5 else _FEWEST
     after = None if page.over else f"{page.node}:{page.cursor}"
-    return looked_at(machines, keys), after
+    return looked_at(machines, list(keys)), after
