@@ -64,7 +64,9 @@ fn read_rest<'a>(
         return Ok((Force::No, None));
     }
     let force = match arguments.peek() {
-        Some(found) if found.bytes().starts_with(b"AT ") => Force::No,
+        Some(found) if found.bytes().starts_with(b"AT ") && context.is_replicated_or_replayed() => {
+            Force::No
+        }
         _ if arguments.flag("FORCE")? => Force::Yes,
         _ => Force::No,
     };
