@@ -18,7 +18,7 @@ PYTHON := tests benches scripts fuzz src/core/tests/golden
 FAULT  := target/fault/release/libredis_state.so
 export SERVER
 
-.PHONY: help run console test build build-tests lint bench bench-smoke fuzz miri clean setup setup-bench \
+.PHONY: help run console console-venv test build build-tests lint bench bench-smoke fuzz miri clean setup setup-bench \
         test-core test-server test-python test-browser package test-matrix test-hostile test-faults test-counts test-memory
 
 help:
@@ -57,8 +57,12 @@ run:
 console:
 	@PORT=$(PORT) WEB=$(WEB) scripts/console.sh --ports
 	@scripts/setup.sh console
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory -j2 console-venv build
 	@PORT=$(PORT) WEB=$(WEB) scripts/console.sh $(MODULE)
+
+# Beside the build, so that somebody who waits for the page waits less.
+console-venv:
+	@scripts/setup.sh console-venv
 
 test: setup
 	@echo "make test: building the core's tests and the module side by side; the first time takes some minutes"

@@ -2,7 +2,7 @@
 # Provides the programs that a make target needs. Changes nothing if all of them are present. Installs
 # missing ones with apt if it may, and otherwise prints the command that installs them.
 #
-#   scripts/setup.sh run|console|test|browser|lint|bench|core-memory|matrix|fuzz
+#   scripts/setup.sh run|console|console-venv|test|browser|lint|bench|core-memory|matrix|fuzz
 #
 # The presence of a program proves little: a compiler may be unable to link, Rust may be too old, a
 # virtual environment may be incomplete. So the script tries each program out.
@@ -238,16 +238,17 @@ offer_postgresql() {
 
 purpose=${1:-test}
 case $purpose in
-    run | console | test | browser | lint | bench | core-memory | matrix | fuzz) ;;
+    run | console | console-venv | test | browser | lint | bench | core-memory | matrix | fuzz) ;;
     *) say "unknown purpose '$purpose'"; exit 2 ;;
 esac
 # apt can't install a server that SERVER names, so problems with it are reported first.
 case $purpose in run | console | test | browser | bench) [ "$SERVER" = redis-server ] || need_server ;; esac
-install_packages "$purpose"
-need_rust
+# The environment of the console is made beside the build, when `console` has provided everything else.
+[ "$purpose" = console-venv ] || { install_packages "$purpose"; need_rust; }
 case $purpose in
     run) need_server ;;
-    console) need_server; need_python; need_console_venv ;;
+    console) need_server; need_python ;;
+    console-venv) need_console_venv ;;
     test) need_server; need_python; need_venv; offer_graphviz ;;
     browser) need_server; need_python; need_venv; need_playwright; need_chromium ;;
     lint) need_lints; need_python; need_venv ;;
