@@ -14,13 +14,12 @@ ARGS   ?=
 CARGO  := env -u MAKEFLAGS -u MFLAGS cargo
 PY     := .venv/bin/python
 MODULE := target/release/libredis_state.so
-DEMO   := target/demo/libredis_state.so
 PYTHON := tests benches scripts fuzz src/core/tests/golden
 FAULT  := target/fault/release/libredis_state.so
 export SERVER
 
-.PHONY: help run console console-venv console-module test build build-tests lint bench bench-smoke fuzz miri clean setup \
-        setup-bench test-core test-server test-python test-browser package test-matrix test-hostile test-faults test-counts test-memory
+.PHONY: help run console console-venv test build build-tests lint bench bench-smoke fuzz miri clean setup setup-bench \
+        test-core test-server test-python test-browser package test-matrix test-hostile test-faults test-counts test-memory
 
 help:
 	@echo 'make run           build, then start a server with the module (PORT=6379 DATA=data)'
@@ -58,16 +57,12 @@ run:
 console:
 	@PORT=$(PORT) WEB=$(WEB) scripts/console.sh --ports
 	@scripts/setup.sh console
-	@$(MAKE) --no-print-directory -j2 console-venv console-module
-	@PORT=$(PORT) WEB=$(WEB) scripts/console.sh $(or $(wildcard $(MODULE)),$(DEMO))
+	@$(MAKE) --no-print-directory -j2 console-venv build
+	@PORT=$(PORT) WEB=$(WEB) scripts/console.sh $(MODULE)
 
 # Beside the build, so that somebody who waits for the page waits less.
 console-venv:
 	@scripts/setup.sh console-venv
-
-# Who has a module gets it up to date. Who has none gets one that is built in half the time.
-console-module:
-	$(CARGO) build $(if $(wildcard $(MODULE)),--release,--profile demo)
 
 test: setup
 	@echo "make test: building the core's tests and the module side by side; the first time takes some minutes"
