@@ -26,7 +26,7 @@ LAYERS = {
     "src": [
         "server",
         "stats text config",
-        "errors",
+        "errors fields",
         "moment emitted",
         "store replication args",
         "deadlines",

@@ -2,8 +2,9 @@
 
 use redis_state_core::MAX_TIME;
 
+use crate::fields::{read_field, write_field, write_number};
 use crate::server::stream::EntryId;
-use crate::text::{parse_digits, read_field, write_field, write_number};
+use crate::text::parse_digits;
 
 /// An entry of a move.
 #[derive(Clone, Copy)]

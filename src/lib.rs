@@ -27,6 +27,7 @@ mod datatype;
 mod deadlines;
 mod emitted;
 mod errors;
+mod fields;
 mod info;
 mod moment;
 mod replication;

@@ -2,9 +2,10 @@
 
 use redis_state_core::MAX_TIME;
 
+use crate::fields::{read_field, write_field, write_number};
 use crate::server::context::Context;
 use crate::server::strings::OwnedStr;
-use crate::text::{parse_digits, read_field, write_field, write_number};
+use crate::text::parse_digits;
 
 /// When a change was made, and by whom.
 pub struct Moment<'a> {

@@ -11,10 +11,10 @@ use redis_state_core::{Force, Machine, Options, RecordWriter, Request, Rules};
 use crate::config;
 use crate::emitted::Emitted;
 use crate::errors::CommandError;
+use crate::fields::with_text;
 use crate::moment::Moment;
 use crate::server::context::Context;
 use crate::server::strings::{Args, OwnedStr, Str};
-use crate::text::with_text;
 
 /// Returns the rules for this call. Replicated and replayed commands run by the documented rules,
 /// because the primary wrote them for these rules.

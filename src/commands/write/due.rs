@@ -64,14 +64,6 @@ pub fn fire<'k>(
     Ok((key, last))
 }
 
-/// Asks the processor to bring near what a move of a timed machine looks at, while its options are read and
-/// its user is asked for.
-#[inline]
-pub fn prefetch(machine: &Machine) {
-    machine.prefetch_history();
-    deadlines::prefetch(machine);
-}
-
 /// Fires the timers that are due at `now` before a client's write of that moment. Nothing fires before a
 /// write that was made elsewhere or by an earlier process: what fired there comes as a command of its own.
 ///

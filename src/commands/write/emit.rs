@@ -122,7 +122,7 @@ fn make<'a>(
     let asked = emission.asked;
     keys.let_expire(emission.stream);
     let mut key = keys.write::<Machine>(asked.key)?;
-    key.value_mut().inspect(|machine| due::prefetch(machine));
+    key.value_mut().inspect(|machine| moves::prefetch(machine));
     let moment = emission.moment();
     let is_first = moment.is_none();
     // The clock is looked at once, so no timer is due between the one that fires first and the move.

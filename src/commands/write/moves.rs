@@ -162,6 +162,14 @@ pub fn make<'a, C: Described>(
     make_open::<C>(context, key, args, asked, options, given)
 }
 
+/// Asks the processor to bring near what a move of a timed machine looks at, while the server is asked for
+/// the user and the move is checked.
+#[inline]
+pub fn prefetch(machine: &Machine) {
+    machine.prefetch_history();
+    deadlines::prefetch(machine);
+}
+
 #[inline(never)]
 fn make_open<'a, C: Described>(
     context: Context<'a>,
@@ -175,7 +183,7 @@ fn make_open<'a, C: Described>(
     // The clock is looked at once, so no timer is due between the one that fires first and the move.
     let mut now = 0;
     let timed = key.value_mut().filter(|machine| asked.needs_time(machine));
-    let is_timed = timed.inspect(|machine| due::prefetch(machine)).is_some();
+    let is_timed = timed.inspect(|machine| prefetch(machine)).is_some();
     if is_timed && !is_replayed {
         now = context.now();
         key = due::fire_first(context, key, asked.key, now)?;
